@@ -1,0 +1,3 @@
+//! The executable: command lines, plan to running program.
+
+fn main() {}

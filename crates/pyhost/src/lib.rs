@@ -1,0 +1,13 @@
+//! CPython's side: the nursery, the workers, and the bridge from a request to a WSGI app.
+//!
+//! This crate becomes one extension module, loaded by the app's own interpreter. It is the only
+//! crate that knows PyO3.
+//!
+//! Rooms: [`exchange`] (what the bridge asks of a transport), `wsgi/` (the bridge: environ,
+//! input, start_response, the response iterable), `worker/` (the event loop, one transport per
+//! protocol), `nursery` (imports the app once, forks workers).
+//!
+//! Invariants: the GIL is never held while waiting for a socket, a descriptor or the master;
+//! nothing a client sends is looked at before the worker has been forked.
+
+pub mod exchange;
