@@ -11,3 +11,4 @@
 //! nothing a client sends is looked at before the worker has been forked.
 
 pub mod exchange;
+pub mod wsgi;
