@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::Address;
 
 /// One app, complete.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AppPlan {
     /// How to find the interpreter and prepare it.
     pub python: PythonPlan,
@@ -44,12 +44,13 @@ pub struct AppPlan {
     pub log: AppLogPlan,
     /// Files served without Python, in order; the first hit wins.
     pub static_maps: Vec<StaticMap>,
-    /// Every option as given, for `uwsgi.opt`: name and values in order; `None` is a bare flag.
+    /// Every option as given, for `uwsgi.opt`: name and value in order; `None` is a flag of the
+    /// command line (apps see `True`); a bare flag of a file has an empty value, as with uWSGI.
     pub options: Vec<(String, Option<String>)>,
 }
 
 /// How to find and prepare the app's interpreter.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PythonPlan {
     /// Root of a virtualenv (`virtualenv`, `venv`, `home`, `-H`).
     pub virtualenv: Option<PathBuf>,
@@ -123,10 +124,15 @@ pub struct AppLimits {
     pub max_worker_lifetime: Option<Duration>,
     /// Time without progress on a client's socket (`socket-timeout`).
     pub socket_timeout: Duration,
-    /// Idle time of a kept-alive connection.
+    /// Idle time of a kept-alive connection (`http-keepalive`).
     pub keepalive_timeout: Duration,
+    /// Time without progress on either side of a request that came through `http`
+    /// (`http-timeout`).
+    pub http_timeout: Duration,
     /// Time the requests in flight get when a worker stops (`worker-reload-mercy`).
     pub mercy: Duration,
+    /// The same when the whole instance reloads or stops (`reload-mercy`); `None` is `mercy`.
+    pub reload_mercy: Option<Duration>,
     /// Connections the kernel keeps waiting (`listen`).
     pub backlog: u32,
     /// RLIMIT_NOFILE (`max-fd`).
@@ -154,8 +160,12 @@ pub struct ProcessPlan {
     pub pidfile: Option<PathBuf>,
     /// File for the master's pid, written after privileges are dropped.
     pub pidfile2: Option<PathBuf>,
+    /// File for the master's pid, written whole or not at all, before anything is forked.
+    pub safe_pidfile: Option<PathBuf>,
     /// Go to the background and log there.
     pub daemonize: Option<String>,
+    /// The same, but only once the app is loaded.
+    pub daemonize2: Option<String>,
     /// Titles of the processes.
     pub titles: TitlePlan,
 }
@@ -207,7 +217,9 @@ impl Default for AppLimits {
             max_worker_lifetime: None,
             socket_timeout: Duration::from_secs(4),
             keepalive_timeout: Duration::from_secs(75),
+            http_timeout: Duration::from_secs(60),
             mercy: Duration::from_secs(60),
+            reload_mercy: None,
             backlog: 100,
             descriptors_max: None,
         }
