@@ -1,0 +1,79 @@
+//! Clocks: monotonic for every timeout, wall time for logs and headers only.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Milliseconds of CLOCK_MONOTONIC: comparable between the processes of one machine.
+pub fn monotonic_ms() -> u64 {
+    monotonic_ns() / 1_000_000
+}
+
+/// Microseconds of CLOCK_MONOTONIC.
+pub fn monotonic_us() -> u64 {
+    monotonic_ns() / 1_000
+}
+
+/// Nanoseconds of CLOCK_MONOTONIC.
+pub fn monotonic_ns() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid timespec for the call to fill; CLOCK_MONOTONIC always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    (time.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec as u64)
+}
+
+/// The time of day.
+pub fn wall() -> SystemTime {
+    SystemTime::now()
+}
+
+/// Broken-down local time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalTime {
+    /// Full year.
+    pub year: i32,
+    /// From 1.
+    pub month: u8,
+    /// From 1.
+    pub day: u8,
+    /// 0 is Sunday.
+    pub weekday: u8,
+    /// 0 to 23.
+    pub hour: u8,
+    /// 0 to 59.
+    pub minute: u8,
+    /// 0 to 60.
+    pub second: u8,
+    /// Seconds east of UTC.
+    pub offset_seconds: i32,
+}
+
+/// `time` in the machine's time zone (`TZ`, `/etc/localtime`).
+pub fn local(time: SystemTime) -> LocalTime {
+    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let seconds = seconds as libc::time_t;
+    // SAFETY: an all-zero `tm` is a valid value of that plain C struct.
+    let mut parts: libc::tm = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are valid for the call, which is the thread-safe variant.
+    unsafe { libc::localtime_r(&seconds, &mut parts) };
+    LocalTime {
+        year: parts.tm_year + 1900,
+        month: parts.tm_mon as u8 + 1,
+        day: parts.tm_mday as u8,
+        weekday: parts.tm_wday as u8,
+        hour: parts.tm_hour as u8,
+        minute: parts.tm_min as u8,
+        second: parts.tm_sec as u8,
+        offset_seconds: parts.tm_gmtoff as i32,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_monotonic_clock_never_runs_backwards() {
+        let first = monotonic_ns();
+        assert!(first > 0);
+        assert!(monotonic_ns() >= first);
+    }
+}
