@@ -138,7 +138,9 @@ class Machine:
         """The activated virtualenv's environment, plus what is given."""
         venv = peers.virtualenv()
         env = {key: value for key, value in os.environ.items() if not key.startswith("UWSGI_")}
-        env.update(VIRTUAL_ENV=venv, PATH=f"{venv}/bin:{os.environ['PATH']}", PYTHONDONTWRITEBYTECODE="1")
+        env.update(VIRTUAL_ENV=venv, PATH=f"{venv}/bin:{os.environ['PATH']}")
+        # The order of a set must not differ between two stacks that are compared.
+        env.update(PYTHONDONTWRITEBYTECODE="1", PYTHONHASHSEED="0")
         env.update(more)
         return env
 
