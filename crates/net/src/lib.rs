@@ -1,1 +1,19 @@
-//! net
+//! Sockets, time and buffers of the front: what stands between protocols and the kernel.
+//!
+//! Rooms: [`listener`] (accepting on shared sockets), [`stream`] (a client's connection, TCP or
+//! Unix), [`watch`] (one coarse deadline per connection), [`pool`] (read buffers that idle
+//! connections give back), [`temp_file`] (bodies that do not fit into memory).
+//!
+//! Invariants: everything here belongs to one thread and its runtime; an idle connection holds
+//! no read buffer; a deadline that passes wakes its task exactly once.
+
+pub mod listener;
+pub mod pool;
+pub mod stream;
+pub mod temp_file;
+pub mod watch;
+
+pub use listener::Listener;
+pub use pool::BufferPool;
+pub use stream::{Peer, Stream};
+pub use watch::{Watch, Watched};

@@ -1,0 +1,139 @@
+//! A client's connection, over TCP or a Unix socket.
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::{TcpStream, UnixStream};
+
+/// Where a connection comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// An IP address and port.
+    Inet(SocketAddr),
+    /// A Unix socket, whose other end has no address worth telling.
+    Unix,
+}
+
+impl Peer {
+    /// The IP address, if it has one. IPv4 addresses mapped into IPv6 stay as they are.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Peer::Inet(address) => Some(address.ip()),
+            Peer::Unix => None,
+        }
+    }
+}
+
+/// An accepted connection.
+#[derive(Debug)]
+pub enum Stream {
+    /// TCP.
+    Tcp(TcpStream),
+    /// A Unix stream socket.
+    Unix(UnixStream),
+}
+
+impl Stream {
+    /// Address of our own end; asked for when a variable needs it.
+    pub fn local(&self) -> Option<SocketAddr> {
+        match self {
+            Stream::Tcp(stream) => stream.local_addr().ok(),
+            Stream::Unix(_) => None,
+        }
+    }
+
+    /// Ready when a read would say something.
+    pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Stream::Tcp(stream) => stream.poll_read_ready(context),
+            Stream::Unix(stream) => stream.poll_read_ready(context),
+        }
+    }
+
+    /// Reads into the spare room of `buffer`; zero is the end.
+    pub fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut BytesMut,
+    ) -> Poll<io::Result<usize>> {
+        let future = std::pin::pin!(tokio::io::AsyncReadExt::read_buf(self, buffer));
+        std::future::Future::poll(future, context)
+    }
+
+    /// Writes some of `pieces`.
+    pub fn poll_write_vectored(
+        &mut self,
+        context: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+            Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+        }
+    }
+
+    /// Sends up to `bytes_max` bytes of `file` from `offset` on, without copying them through
+    /// this process; zero means that the file is shorter than that.
+    pub fn poll_send_file(
+        &self,
+        context: &mut Context<'_>,
+        file: &File,
+        offset: u64,
+        bytes_max: usize,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(match self {
+                Stream::Tcp(stream) => stream.poll_write_ready(context),
+                Stream::Unix(stream) => stream.poll_write_ready(context),
+            })?;
+            let sent = match self {
+                Stream::Tcp(stream) => stream.try_io(Interest::WRITABLE, || {
+                    sys::send::sendfile(stream.as_fd(), file.as_fd(), offset, bytes_max)
+                }),
+                Stream::Unix(stream) => stream.try_io(Interest::WRITABLE, || {
+                    sys::send::sendfile(stream.as_fd(), file.as_fd(), offset, bytes_max)
+                }),
+            };
+            match sent {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return Poll::Ready(other),
+            }
+        }
+    }
+
+    /// Tells the client that nothing more will be written.
+    pub fn poll_shutdown(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+
+    /// Makes the coming close a reset: what is still buffered is thrown away.
+    pub fn reset_on_close(&self) {
+        if let Stream::Tcp(stream) = self {
+            // A failure leaves an ordinary close, which is right as well.
+            let _ = stream.set_zero_linger();
+        }
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Stream::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
+        }
+    }
+}

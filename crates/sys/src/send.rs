@@ -1,0 +1,23 @@
+//! Moving bytes between descriptors inside the kernel.
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// sendfile(2): moves up to `bytes_max` bytes of `file` from `offset` on to a socket and says
+/// how many went; zero means that the file ends before `offset`.
+///
+/// # Errors
+/// As of sendfile(2), `WouldBlock` included.
+pub fn sendfile(
+    socket: BorrowedFd<'_>,
+    file: BorrowedFd<'_>,
+    offset: u64,
+    bytes_max: usize,
+) -> io::Result<usize> {
+    let mut at = libc::off64_t::try_from(offset)
+        .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    // SAFETY: both descriptors are borrowed and therefore open; `at` outlives the call.
+    let sent =
+        unsafe { libc::sendfile64(socket.as_raw_fd(), file.as_raw_fd(), &mut at, bytes_max) };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
