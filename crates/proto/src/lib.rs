@@ -7,5 +7,8 @@
 //! Invariants: no socket, no clock, no thread in here; "need more bytes" is a value, not an
 //! error; nothing in here panics on bytes from outside.
 
+pub mod cgi;
 pub mod channel;
 pub mod control;
+pub mod http1;
+pub mod uwsgi;

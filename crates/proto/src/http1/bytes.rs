@@ -1,0 +1,107 @@
+//! Which byte may stand where: one table, one bit per place.
+
+/// RFC 9110, 5.6.2: header names.
+pub(super) const TOKEN: u8 = 1;
+/// Forbidden in a field value (RFC 9110, 5.5): controls except the tab.
+pub(super) const BAD_IN_VALUE: u8 = 2;
+/// Forbidden in a request target: controls and the space.
+pub(super) const BAD_IN_TARGET: u8 = 4;
+/// Methods as nginx takes them: capital letters, `_` and `-`.
+pub(super) const METHOD: u8 = 8;
+/// A registered name or IPv4 address as host (RFC 3986, 3.2.2), without the comma, which would
+/// read as a list.
+pub(super) const HOST: u8 = 16;
+/// Inside the brackets of an IPv6 literal.
+pub(super) const HOST_LITERAL: u8 = 32;
+
+static CLASSES: [u8; 256] = classes();
+
+/// Whether `byte` has one of the classes in `class`.
+#[inline]
+pub(super) fn is(byte: u8, class: u8) -> bool {
+    CLASSES[usize::from(byte)] & class != 0
+}
+
+/// Whether every byte has one of the classes in `class`.
+#[inline]
+pub(super) fn all(bytes: &[u8], class: u8) -> bool {
+    bytes.iter().all(|&byte| is(byte, class))
+}
+
+/// Whether some byte has one of the classes in `class`.
+#[inline]
+pub(super) fn any(bytes: &[u8], class: u8) -> bool {
+    bytes.iter().any(|&byte| is(byte, class))
+}
+
+/// `bytes` without blanks and tabs at both ends, as a range of `bytes`.
+#[inline]
+pub(super) fn trimmed(bytes: &[u8]) -> (usize, usize) {
+    let blank = |byte: &u8| *byte == b' ' || *byte == b'\t';
+    let start = bytes.iter().position(|byte| !blank(byte)).unwrap_or(bytes.len());
+    let end = bytes.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
+    (start, end)
+}
+
+/// The items of a comma-separated list, without blanks around them; empty items are left out.
+pub(super) fn list_items(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|item| !item.is_empty())
+}
+
+/// A decimal number of digits only; `None` if empty, anything else, or past `i64::MAX`, which is
+/// as far as the peers count.
+pub(super) fn decimal(text: &[u8]) -> Option<u64> {
+    if text.is_empty() || text.len() > 19 {
+        return None;
+    }
+    let mut number: u64 = 0;
+    for &byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number.checked_mul(10)?.checked_add(u64::from(digit))?;
+    }
+    (number <= i64::MAX as u64).then_some(number)
+}
+
+const fn classes() -> [u8; 256] {
+    let mut table = [0u8; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        let mut class = 0;
+        if byte.is_ascii_alphanumeric() || contains(b"!#$%&'*+-.^_`|~", byte) {
+            class |= TOKEN;
+        }
+        if (byte < 0x20 && byte != b'\t') || byte == 0x7f {
+            class |= BAD_IN_VALUE;
+        }
+        if byte <= 0x20 || byte == 0x7f {
+            class |= BAD_IN_TARGET;
+        }
+        if byte.is_ascii_uppercase() || byte == b'_' || byte == b'-' {
+            class |= METHOD;
+        }
+        if byte.is_ascii_alphanumeric() || contains(b"-._~%!$&'()*+;=", byte) {
+            class |= HOST;
+        }
+        if byte.is_ascii_hexdigit() || contains(b":.v", byte) {
+            class |= HOST_LITERAL;
+        }
+        table[at] = class;
+        at += 1;
+    }
+    table
+}
+
+const fn contains(set: &[u8], byte: u8) -> bool {
+    let mut at = 0;
+    while at < set.len() {
+        if set[at] == byte {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}

@@ -1,0 +1,65 @@
+//! Request heads out of a growing buffer.
+
+use bytes::{Buf, BytesMut};
+use message::{HeaderField, RequestHead};
+
+use super::limits::{RequestError, RequestLimits};
+use super::scan::RequestScan;
+
+/// Reads one request head after the other from a connection's buffer.
+#[derive(Debug, Default)]
+pub struct RequestReader {
+    scan: RequestScan,
+    fields: Vec<HeaderField>,
+}
+
+impl RequestReader {
+    /// For a new connection.
+    pub fn new() -> RequestReader {
+        RequestReader::default()
+    }
+
+    /// Whether part of a head has been seen: the connection is not idle.
+    pub fn has_begun(&self) -> bool {
+        self.scan.has_begun()
+    }
+
+    /// Takes the next head off `buffer`, or says `None` if it is not complete. Between two calls
+    /// `buffer` may only grow at its end. The body, or the next request, stays in `buffer`.
+    ///
+    /// # Errors
+    /// The head is refused; nothing more may be read from this connection.
+    pub fn next_head(
+        &mut self,
+        buffer: &mut BytesMut,
+        limits: &RequestLimits,
+    ) -> Result<Option<RequestHead>, RequestError> {
+        if !self.scan.has_begun() {
+            let empty = buffer.iter().take_while(|byte| **byte == b'\n').count();
+            buffer.advance(empty);
+            while buffer.starts_with(b"\r\n") {
+                buffer.advance(2);
+            }
+            self.scan = RequestScan::new();
+        }
+        let Some(head) = self.scan.advance(buffer, limits, &mut self.fields)? else {
+            return Ok(None);
+        };
+        self.scan = RequestScan::new();
+        Ok(Some(RequestHead {
+            bytes: buffer.split_to(head.end).freeze(),
+            method: head.method,
+            method_text: head.method_text,
+            target: head.target,
+            path: head.path,
+            query: head.query,
+            has_query: head.has_query,
+            target_host: head.target_host,
+            version: head.version,
+            headers: std::mem::take(&mut self.fields),
+            body: head.body,
+            keep_alive: head.keep_alive,
+            expect_continue: head.expect_continue,
+        }))
+    }
+}

@@ -1,0 +1,383 @@
+//! A request head as ranges: one line after the other, resumable, without allocation.
+//!
+//! ```text
+//!  Start ── empty lines ──► Start
+//!  Start ── request line ─► Fields ── field ──► Fields
+//!    └── simple request ──► done     └─ empty line ─► done
+//! ```
+//!
+//! While a line is incomplete only its new bytes are looked at.
+
+use message::{BodyLength, HeaderField, KnownHeader, Method, Slice, Version};
+
+use super::bytes::{self, BAD_IN_TARGET, BAD_IN_VALUE, METHOD, TOKEN, is, trimmed};
+use super::fields::Decisions;
+use super::limits::{InvalidNames, RequestError, RequestLimits};
+use super::target::{self, Target};
+
+/// Empty lines before a request that are skipped (RFC 9112, 2.2).
+const EMPTY_LINES_MAX: u8 = 8;
+
+/// A complete request head; every slice is a range of the buffer that was scanned.
+#[derive(Clone, Copy, Debug)]
+pub struct ScannedHead {
+    /// Where the request line starts: empty lines may stand before it.
+    pub start: usize,
+    /// One past the head's last byte; the body starts here.
+    pub end: usize,
+    /// See [`message::RequestHead`], as for all that follow.
+    pub method: Method,
+    /// As there.
+    pub method_text: Slice,
+    /// As there.
+    pub target: Slice,
+    /// As there.
+    pub path: Slice,
+    /// As there.
+    pub query: Slice,
+    /// As there.
+    pub has_query: bool,
+    /// As there.
+    pub target_host: Option<Slice>,
+    /// As there.
+    pub version: Version,
+    /// As there.
+    pub body: BodyLength,
+    /// As there.
+    pub keep_alive: bool,
+    /// As there.
+    pub expect_continue: bool,
+}
+
+/// Scans a head that is expected to be in `buf` completely; `None` if it is not. To go on where
+/// the bytes ended, keep a [`RequestScan`].
+///
+/// # Errors
+/// The head is refused.
+pub fn scan_request(
+    buf: &[u8],
+    limits: &RequestLimits,
+    fields: &mut Vec<HeaderField>,
+) -> Result<Option<ScannedHead>, RequestError> {
+    RequestScan::new().advance(buf, limits, fields)
+}
+
+/// How far a head has been scanned.
+#[derive(Clone, Debug)]
+pub struct RequestScan {
+    stage: Stage,
+    /// Start of the line that is not complete yet.
+    line: usize,
+    /// Invariant: no line end between `line` and here.
+    searched: usize,
+    empty_lines: u8,
+    start: usize,
+    request_line: RequestLine,
+    decisions: Decisions,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Start,
+    Fields,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct RequestLine {
+    method: Method,
+    method_text: Slice,
+    target_text: Slice,
+    target: Target,
+    version: Version,
+}
+
+impl Default for RequestScan {
+    fn default() -> RequestScan {
+        RequestScan::new()
+    }
+}
+
+impl RequestScan {
+    /// At the first byte.
+    pub fn new() -> RequestScan {
+        RequestScan {
+            stage: Stage::Start,
+            line: 0,
+            searched: 0,
+            empty_lines: 0,
+            start: 0,
+            request_line: RequestLine {
+                method: Method::Other,
+                method_text: Slice::default(),
+                target_text: Slice::default(),
+                target: Target::default(),
+                version: Version::Http09,
+            },
+            decisions: Decisions::default(),
+        }
+    }
+
+    /// Whether a byte of the request itself has been seen (empty lines do not count).
+    pub fn has_begun(&self) -> bool {
+        self.stage == Stage::Fields || self.searched > self.line
+    }
+
+    /// Scans on. `buf` starts at the same byte each time and only grows; `fields` is kept
+    /// between the calls and is cleared when a new head begins.
+    ///
+    /// # Errors
+    /// The head is refused; the scan is of no use any more.
+    pub fn advance(
+        &mut self,
+        buf: &[u8],
+        limits: &RequestLimits,
+        fields: &mut Vec<HeaderField>,
+    ) -> Result<Option<ScannedHead>, RequestError> {
+        if self.stage == Stage::Start {
+            fields.clear();
+        }
+        while let Some(found) = memchr::memchr(b'\n', buf.get(self.searched..).unwrap_or(&[])) {
+            let at = self.line;
+            let line_end = self.searched + found;
+            self.line = line_end + 1;
+            self.searched = line_end + 1;
+            let text = without_cr(&buf[at..line_end]);
+            self.check_length(self.line - at, self.line, limits)?;
+            let complete = match self.stage {
+                Stage::Start => self.handle_request_line(text, at, limits)?,
+                Stage::Fields if text.is_empty() => true,
+                Stage::Fields => {
+                    self.handle_field_line(text, at, limits, fields)?;
+                    false
+                }
+            };
+            if complete {
+                return self.finish(buf).map(Some);
+            }
+        }
+        if self.stage == Stage::Start {
+            self.check_beginning(buf)?;
+        }
+        self.check_length(buf.len() - self.line + 1, buf.len(), limits)?;
+        self.searched = buf.len();
+        Ok(None)
+    }
+
+    fn finish(&self, buf: &[u8]) -> Result<ScannedHead, RequestError> {
+        let line = &self.request_line;
+        // The empty line of a head, or a simple request's only line, ends at `self.line`.
+        debug_assert!(self.line <= buf.len());
+        let outcome = self.decisions.finish(line.version)?;
+        Ok(ScannedHead {
+            start: self.start,
+            end: self.line,
+            method: line.method,
+            method_text: line.method_text,
+            target: line.target_text,
+            path: line.target.path,
+            query: line.target.query,
+            has_query: line.target.has_query,
+            target_host: line.target.host,
+            version: line.version,
+            body: outcome.body,
+            keep_alive: outcome.keep_alive,
+            expect_continue: outcome.expect_continue,
+        })
+    }
+
+    fn check_length(
+        &self,
+        line: usize,
+        head: usize,
+        limits: &RequestLimits,
+    ) -> Result<(), RequestError> {
+        if line > limits.line_bytes_max {
+            return Err(match self.stage {
+                Stage::Start => RequestError::RequestLineTooLong,
+                Stage::Fields => RequestError::HeaderTooLong,
+            });
+        }
+        if head > limits.head_bytes_max {
+            return Err(RequestError::HeadTooLong);
+        }
+        Ok(())
+    }
+
+    /// Bytes that cannot begin a request are refused before their line is complete: somebody
+    /// speaks TLS, or something else without line ends.
+    fn check_beginning(&self, buf: &[u8]) -> Result<(), RequestError> {
+        let first = self.searched == self.line;
+        let Some(new) = buf.get(self.searched..) else { return Ok(()) };
+        match new.first() {
+            Some(&byte) if first && byte != b'\r' && !is(byte, METHOD) => {
+                Err(RequestError::BadMethod)
+            }
+            _ if new.iter().any(|&b| is(b, BAD_IN_TARGET) && b != b' ' && b != b'\r') => {
+                Err(RequestError::BadRequestLine)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the request is complete with this line (a simple request).
+    fn handle_request_line(
+        &mut self,
+        text: &[u8],
+        at: usize,
+        limits: &RequestLimits,
+    ) -> Result<bool, RequestError> {
+        if text.is_empty() {
+            self.empty_lines += 1;
+            if self.empty_lines > EMPTY_LINES_MAX {
+                return Err(RequestError::BadRequestLine);
+            }
+            return Ok(false);
+        }
+        self.start = at;
+        let method_end = memchr::memchr(b' ', text).unwrap_or(text.len());
+        let method_text = &text[..method_end];
+        if method_text.is_empty() || !bytes::all(method_text, METHOD) {
+            return Err(RequestError::BadMethod);
+        }
+        let rest = text.get(method_end + 1..).ok_or(RequestError::BadRequestLine)?;
+        let target_at = at + method_end + 1;
+        let method = Method::from_bytes(method_text);
+        let (target_bytes, version) = match memchr::memrchr(b' ', rest) {
+            Some(space) => (space, parse_version(&rest[space + 1..])?),
+            None if limits.simple_requests && method == Method::Get => {
+                (rest.len(), Version::Http09)
+            }
+            None => return Err(RequestError::BadRequestLine),
+        };
+        // `HTTP/1.1` has a slash of its own, for targets that have none.
+        let slash = target_at + target_bytes + 5;
+        let target_text = &rest[..target_bytes];
+        if version == Version::Http09 && target_text.first() != Some(&b'/') {
+            return Err(RequestError::BadTarget);
+        }
+        self.request_line = RequestLine {
+            method,
+            method_text: slice(at, at + method_end),
+            target_text: slice(target_at, target_at + target_bytes),
+            target: target::parse(target_text, target_at, method, slash)?,
+            version,
+        };
+        self.stage = Stage::Fields;
+        Ok(version == Version::Http09)
+    }
+
+    fn handle_field_line(
+        &mut self,
+        text: &[u8],
+        at: usize,
+        limits: &RequestLimits,
+        fields: &mut Vec<HeaderField>,
+    ) -> Result<(), RequestError> {
+        let colon = match text.iter().position(|&byte| !is(byte, TOKEN)) {
+            Some(end) if text[end] == b':' => end,
+            other => return self.handle_odd_name(text, at, other, limits, fields),
+        };
+        let name = &text[..colon];
+        if name.is_empty() {
+            return Err(RequestError::BadHeaderName);
+        }
+        let known = KnownHeader::from_name(name);
+        if known == KnownHeader::Unknown && !limits.underscores && name.contains(&b'_') {
+            return match limits.invalid_names {
+                // An underscore is a token's right; it is left out because CGI confuses it.
+                InvalidNames::Refuse | InvalidNames::Drop => {
+                    self.check_value(&text[colon + 1..]).map(|_| ())
+                }
+                InvalidNames::Keep => self.push_field(text, at, colon, limits, fields),
+            };
+        }
+        self.push_field(text, at, colon, limits, fields)
+    }
+
+    /// A line whose name is not a token followed by a colon; `end` is the first other byte.
+    fn handle_odd_name(
+        &mut self,
+        text: &[u8],
+        at: usize,
+        end: Option<usize>,
+        limits: &RequestLimits,
+        fields: &mut Vec<HeaderField>,
+    ) -> Result<(), RequestError> {
+        if matches!(text.first(), Some(b' ' | b'\t')) {
+            return Err(RequestError::FoldedHeader);
+        }
+        let colon = memchr::memchr(b':', text);
+        let name = &text[..colon.unwrap_or(text.len())];
+        if name.iter().any(|&byte| is(byte, BAD_IN_TARGET)) {
+            return Err(RequestError::BadHeaderName);
+        }
+        let (Some(colon), Some(_)) = (colon, end) else {
+            return Err(RequestError::HeaderWithoutColon);
+        };
+        match limits.invalid_names {
+            InvalidNames::Refuse => Err(RequestError::BadHeaderName),
+            InvalidNames::Drop => self.check_value(&text[colon + 1..]).map(|_| ()),
+            InvalidNames::Keep => self.push_field(text, at, colon, limits, fields),
+        }
+    }
+
+    fn push_field(
+        &mut self,
+        text: &[u8],
+        at: usize,
+        colon: usize,
+        limits: &RequestLimits,
+        fields: &mut Vec<HeaderField>,
+    ) -> Result<(), RequestError> {
+        let (start, end) = self.check_value(&text[colon + 1..])?;
+        let (start, end) = (colon + 1 + start, colon + 1 + end);
+        let known = KnownHeader::from_name(&text[..colon]);
+        self.decisions.handle_field(known, &text[start..end])?;
+        // CGI would turn it into HTTP_PROXY, which HTTP clients in the app obey.
+        if known == KnownHeader::Proxy {
+            return Ok(());
+        }
+        if fields.len() >= limits.headers_max {
+            return Err(RequestError::TooManyHeaders);
+        }
+        let (name, value) = (slice(at, at + colon), slice(at + start, at + end));
+        fields.push(HeaderField { name, value, known });
+        Ok(())
+    }
+
+    /// Where the value stands in `text`, without the blanks around it.
+    #[inline]
+    fn check_value(&self, text: &[u8]) -> Result<(usize, usize), RequestError> {
+        if bytes::any(text, BAD_IN_VALUE) {
+            return Err(if text.contains(&b'\r') {
+                RequestError::BareCarriageReturn
+            } else {
+                RequestError::ControlByte
+            });
+        }
+        Ok(trimmed(text))
+    }
+}
+
+fn parse_version(text: &[u8]) -> Result<Version, RequestError> {
+    match text {
+        b"HTTP/1.1" => Ok(Version::Http11),
+        b"HTTP/1.0" => Ok(Version::Http10),
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0'..=b'9'] => Ok(Version::Http11),
+        [b'H', b'T', b'T', b'P', b'/', b'2'..=b'9', b'.', b'0'..=b'9'] => {
+            Err(RequestError::VersionNotSupported)
+        }
+        _ => Err(RequestError::BadVersion),
+    }
+}
+
+#[inline]
+fn without_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+#[inline]
+fn slice(start: usize, end: usize) -> Slice {
+    // A head is limited far below 4 GiB.
+    Slice { start: start as u32, end: end as u32 }
+}
