@@ -1,0 +1,213 @@
+//! Which location a URI belongs to.
+//!
+//! nginx's order on each level: an exact location; else the longest prefix (and, inside it, its
+//! nested locations, which decide if they find anything exact or a regex); else, unless that prefix
+//! forbids it, the first regex of this level; else the prefix.
+
+use plan::front::http::PrefixLocation;
+use plan::front::{Handler, LocationId, LocationPlan, LocationTree};
+
+use crate::pattern::{Captures, Pattern, TooMuchBacktracking};
+
+/// What a URI led to.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The location; the server's fallback if none matched.
+    pub location: LocationId,
+    /// Captures of the regex that decided, if one did.
+    pub captures: Option<Captures>,
+    /// The location is this URI with a slash at its end: answer 301 to that, with the arguments.
+    pub redirect_to_slash: bool,
+}
+
+/// One level of locations, compiled.
+#[derive(Debug, Default)]
+pub(crate) struct Level {
+    exact: Vec<(Box<[u8]>, Place)>,
+    prefixes: Vec<Prefix>,
+    regexes: Vec<RegexLocation>,
+    /// Some entry redirects the URI that lacks its slash.
+    any_auto_redirect: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    location: LocationId,
+    auto_redirect: bool,
+}
+
+#[derive(Debug)]
+struct Prefix {
+    uri: Box<[u8]>,
+    place: Place,
+    skip_regexes: bool,
+    nested: Level,
+    /// Index of the longest other prefix this one begins with.
+    parent: Option<usize>,
+}
+
+#[derive(Debug)]
+struct RegexLocation {
+    pattern: Pattern,
+    location: LocationId,
+    nested: Level,
+}
+
+/// How sure a level is.
+enum Answer {
+    /// Nothing more is asked.
+    Final(Found),
+    /// A prefix; the level above may still find a regex.
+    Prefix(LocationId),
+    Nothing,
+}
+
+impl Level {
+    /// Compiles a level and those inside it; the error is that of a regex, with its pattern.
+    pub(crate) fn new(
+        tree: &LocationTree,
+        locations: &[LocationPlan],
+    ) -> Result<Level, (String, String)> {
+        let mut exact: Vec<(Box<[u8]>, Place)> = Vec::with_capacity(tree.exact.len());
+        for (uri, location) in &tree.exact {
+            let calls_upstream = locations
+                .get(location.0 as usize)
+                .is_some_and(|plan| matches!(plan.handler, Handler::Upstream(_)));
+            let auto_redirect = calls_upstream && uri.ends_with('/');
+            exact.push((uri.as_bytes().into(), Place { location: *location, auto_redirect }));
+        }
+        exact.sort_by(|left, right| left.0.cmp(&right.0));
+        let mut prefixes = Vec::with_capacity(tree.prefixes.len());
+        for prefix in &tree.prefixes {
+            prefixes.push(Prefix::new(prefix, locations)?);
+        }
+        prefixes.sort_by(|left, right| left.uri.cmp(&right.uri));
+        link_parents(&mut prefixes);
+        let mut regexes = Vec::with_capacity(tree.regexes.len());
+        for regex in &tree.regexes {
+            let pattern =
+                Pattern::new(&regex.regex).map_err(|why| (regex.regex.pattern.clone(), why))?;
+            let nested = Level::new(&regex.nested, locations)?;
+            regexes.push(RegexLocation { pattern, location: regex.location, nested });
+        }
+        let any_auto_redirect = exact.iter().any(|(_, place)| place.auto_redirect)
+            || prefixes.iter().any(|prefix| prefix.place.auto_redirect);
+        Ok(Level { exact, prefixes, regexes, any_auto_redirect })
+    }
+
+    /// The location of a URI, or the fallback.
+    pub(crate) fn find(
+        &self,
+        uri: &[u8],
+        fallback: LocationId,
+    ) -> Result<Found, TooMuchBacktracking> {
+        Ok(match self.search(uri)? {
+            Answer::Final(found) => found,
+            Answer::Prefix(location) => plain(location),
+            Answer::Nothing => plain(fallback),
+        })
+    }
+
+    fn search(&self, uri: &[u8]) -> Result<Answer, TooMuchBacktracking> {
+        if let Some(place) = self.exact(uri) {
+            return Ok(Answer::Final(plain(place.location)));
+        }
+        let prefix = self.longest_prefix(uri);
+        if prefix.is_none_or(|prefix| prefix.uri.len() != uri.len())
+            && let Some(location) = self.with_slash(uri)
+        {
+            let found = Found { location, captures: None, redirect_to_slash: true };
+            return Ok(Answer::Final(found));
+        }
+        let mut best = Answer::Nothing;
+        if let Some(prefix) = prefix {
+            best = match prefix.nested.search(uri)? {
+                Answer::Final(found) => return Ok(Answer::Final(found)),
+                Answer::Prefix(location) => Answer::Prefix(location),
+                Answer::Nothing => Answer::Prefix(prefix.place.location),
+            };
+        }
+        if prefix.is_some_and(|prefix| prefix.skip_regexes) {
+            return Ok(best);
+        }
+        for regex in &self.regexes {
+            if let Some(captures) = regex.pattern.captures(uri)? {
+                return Ok(Answer::Final(regex.inside(uri, captures)?));
+            }
+        }
+        Ok(best)
+    }
+
+    fn exact(&self, uri: &[u8]) -> Option<Place> {
+        let at = self.exact.binary_search_by(|(known, _)| known.as_ref().cmp(uri)).ok()?;
+        self.exact.get(at).map(|(_, place)| *place)
+    }
+
+    fn longest_prefix(&self, uri: &[u8]) -> Option<&Prefix> {
+        let after = self.prefixes.partition_point(|prefix| prefix.uri.as_ref() <= uri);
+        // The longest prefix is the last one that sorts before the URI, or among those it begins
+        // with: whatever sorts between a prefix of the URI and the URI begins with that prefix.
+        let mut candidate = self.prefixes.get(after.checked_sub(1)?)?;
+        while !uri.starts_with(&candidate.uri) {
+            candidate = self.prefixes.get(candidate.parent?)?;
+        }
+        Some(candidate)
+    }
+
+    /// The location that is the URI and a slash, and wants the redirect.
+    fn with_slash(&self, uri: &[u8]) -> Option<LocationId> {
+        if !self.any_auto_redirect {
+            return None;
+        }
+        let order = |known: &[u8]| known.iter().cmp(uri.iter().chain(b"/"));
+        let exact = self.exact.binary_search_by(|(known, _)| order(known)).ok();
+        let exact = exact.and_then(|at| self.exact.get(at)).map(|(_, place)| *place);
+        let prefix = self.prefixes.binary_search_by(|prefix| order(&prefix.uri)).ok();
+        let prefix = prefix.and_then(|at| self.prefixes.get(at)).map(|prefix| prefix.place);
+        let wanted = [exact, prefix].into_iter().flatten().any(|place| place.auto_redirect);
+        exact.or(prefix).filter(|_| wanted).map(|place| place.location)
+    }
+}
+
+impl Prefix {
+    fn new(plan: &PrefixLocation, locations: &[LocationPlan]) -> Result<Prefix, (String, String)> {
+        Ok(Prefix {
+            uri: plan.uri.as_bytes().into(),
+            place: Place { location: plan.location, auto_redirect: plan.auto_redirect },
+            skip_regexes: plan.skip_regexes,
+            nested: Level::new(&plan.nested, locations)?,
+            parent: None,
+        })
+    }
+}
+
+impl RegexLocation {
+    /// Once a regex location has matched, the URI stays in it, whatever its nested ones say.
+    fn inside(&self, uri: &[u8], captures: Captures) -> Result<Found, TooMuchBacktracking> {
+        let (location, own) = match self.nested.search(uri)? {
+            Answer::Final(found) => (found.location, found.captures),
+            Answer::Prefix(location) => (location, None),
+            Answer::Nothing => (self.location, None),
+        };
+        let captures = Some(own.unwrap_or(captures));
+        Ok(Found { location, captures, redirect_to_slash: false })
+    }
+}
+
+fn plain(location: LocationId) -> Found {
+    Found { location, captures: None, redirect_to_slash: false }
+}
+
+/// Fills in `parent`; the prefixes are sorted.
+fn link_parents(prefixes: &mut [Prefix]) {
+    let mut open: Vec<usize> = Vec::new();
+    for at in 0..prefixes.len() {
+        while let Some(&candidate) = open.last()
+            && !prefixes[at].uri.starts_with(&prefixes[candidate].uri)
+        {
+            open.pop();
+        }
+        prefixes[at].parent = open.last().copied();
+        open.push(at);
+    }
+}

@@ -1,0 +1,164 @@
+//! From PCRE's dialect to that of the engines: small differences in escapes and classes.
+
+/// A pattern in the engines' dialect.
+pub(super) struct Translated {
+    /// The pattern.
+    pub text: String,
+    /// It uses something only the backtracking engine can do.
+    pub needs_backtracking: bool,
+    /// It began with `(*UTF8)`: characters instead of bytes.
+    pub unicode: bool,
+}
+
+/// Translates; what is not understood is left for the engine to complain about.
+pub(super) fn translate(pattern: &str) -> Translated {
+    let (unicode, pattern) =
+        match pattern.strip_prefix("(*UTF8)").or(pattern.strip_prefix("(*UTF)")) {
+            Some(rest) => (true, rest),
+            None => (false, pattern),
+        };
+    let mut out = Translated {
+        text: String::with_capacity(pattern.len() + 8),
+        needs_backtracking: false,
+        unicode,
+    };
+    let mut rest = pattern;
+    while let Some(first) = rest.chars().next() {
+        rest = match first {
+            '\\' => escape(rest, &mut out),
+            '[' => class(rest, &mut out),
+            '(' => group(rest, &mut out),
+            '{' if !is_quantifier(rest) => literal(rest, "\\{", &mut out),
+            '*' | '+' | '?' | '}' => quantifier_tail(rest, &mut out),
+            _ => copy(rest, first.len_utf8(), &mut out),
+        };
+    }
+    out
+}
+
+fn copy<'a>(rest: &'a str, bytes: usize, out: &mut Translated) -> &'a str {
+    let (head, tail) = rest.split_at(bytes.min(rest.len()));
+    out.text.push_str(head);
+    tail
+}
+
+fn literal<'a>(rest: &'a str, text: &str, out: &mut Translated) -> &'a str {
+    out.text.push_str(text);
+    &rest[1..]
+}
+
+/// `\x` outside a class.
+fn escape<'a>(rest: &'a str, out: &mut Translated) -> &'a str {
+    let Some(second) = rest[1..].chars().next() else {
+        return copy(rest, 1, out);
+    };
+    let replaced = match second {
+        // These two are word boundaries to the engines and plain characters to PCRE.
+        '<' => "<",
+        '>' => ">",
+        'h' => "[ \\t]",
+        'H' => "[^ \\t]",
+        'R' => "(?:\\r\\n|[\\n\\x0B\\x0C\\r])",
+        'N' => "[^\\n]",
+        'e' => "\\x1B",
+        // Before a last newline or at the end; see the crate's word on `$`.
+        'Z' => "\\z",
+        '1'..='9' | 'k' | 'g' | 'G' | 'K' => {
+            out.needs_backtracking = true;
+            return copy(rest, 2, out);
+        }
+        _ => return copy(rest, 1 + second.len_utf8(), out),
+    };
+    out.text.push_str(replaced);
+    &rest[2..]
+}
+
+/// `(`: look-around, atomic groups, and spellings of names.
+fn group<'a>(rest: &'a str, out: &mut Translated) -> &'a str {
+    for look in ["(?=", "(?!", "(?<=", "(?<!", "(?>", "(?("] {
+        if rest.starts_with(look) {
+            out.needs_backtracking = true;
+            return copy(rest, look.len(), out);
+        }
+    }
+    if rest.starts_with("(?#") {
+        return rest.find(')').map_or("", |end| &rest[end + 1..]);
+    }
+    if let Some(quoted) = rest.strip_prefix("(?'")
+        && let Some(end) = quoted.find('\'')
+    {
+        out.text.push_str("(?<");
+        out.text.push_str(&quoted[..end]);
+        out.text.push('>');
+        return &quoted[end + 1..];
+    }
+    if rest.starts_with("(?P=") {
+        out.needs_backtracking = true;
+    }
+    copy(rest, 1, out)
+}
+
+/// A quantifier character; one followed by `+` is possessive.
+fn quantifier_tail<'a>(rest: &'a str, out: &mut Translated) -> &'a str {
+    if rest[1..].starts_with('+') {
+        out.needs_backtracking = true;
+        return copy(rest, 2, out);
+    }
+    if rest.starts_with('}') && !out.text.contains('{') {
+        return literal(rest, "\\}", out);
+    }
+    copy(rest, 1, out)
+}
+
+/// Whether `{…` is `{n}`, `{n,}` or `{n,m}`; anything else is text to PCRE.
+fn is_quantifier(rest: &str) -> bool {
+    let Some(end) = rest.find('}') else { return false };
+    let inside = &rest[1..end];
+    let (low, high) = inside.split_once(',').unwrap_or((inside, "0"));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    !low.is_empty() && digits(low) && digits(high)
+}
+
+/// `[…]`: what the engines read as nested classes or set operations is text to PCRE.
+fn class<'a>(rest: &'a str, out: &mut Translated) -> &'a str {
+    let mut rest = copy(rest, 1, out);
+    if rest.starts_with('^') {
+        rest = copy(rest, 1, out);
+    }
+    if rest.starts_with(']') {
+        rest = literal(rest, "\\]", out);
+    }
+    let mut after_set = false;
+    while let Some(first) = rest.chars().next() {
+        let was_set = std::mem::take(&mut after_set);
+        rest = match first {
+            ']' => return copy(rest, 1, out),
+            '[' if rest.starts_with("[:") && rest.contains(":]") => {
+                after_set = true;
+                let end = rest.find(":]").map_or(1, |at| at + 2);
+                copy(rest, end, out)
+            }
+            '[' | '&' | '~' => literal(rest, &format!("\\{first}"), out),
+            // `[\w-.]`: a hyphen after a set is itself.
+            '-' if was_set => literal(rest, "\\-", out),
+            // `[+--]` is a range that ends at the hyphen; `--` alone is set difference.
+            '-' if rest.starts_with("--") && !rest.starts_with("--]") => {
+                let tail = copy(rest, 1, out);
+                literal(tail, "\\-", out)
+            }
+            '\\' => {
+                let second = rest[1..].chars().next();
+                after_set = matches!(second, Some('w' | 'W' | 'd' | 'D' | 's' | 'S' | 'h'));
+                match second {
+                    Some('<' | '>') => literal(&rest[1..], &rest[1..2], out),
+                    Some('h') => literal(&rest[1..], " \\t", out),
+                    Some('b') => literal(&rest[1..], "\\x08", out),
+                    Some(other) => copy(rest, 1 + other.len_utf8(), out),
+                    None => copy(rest, 1, out),
+                }
+            }
+            _ => copy(rest, first.len_utf8(), out),
+        };
+    }
+    rest
+}
