@@ -15,7 +15,7 @@ pub fn normalise(host: &[u8]) -> Result<Cow<'_, [u8]>, BadHost> {
     }
     let is_literal = name.starts_with(b"[");
     let name = if is_literal { name } else { name.strip_suffix(b".").unwrap_or(name) };
-    if name.is_empty() {
+    if name.is_empty() || name.ends_with(b".") {
         return Err(BadHost);
     }
     let mut before = 0;

@@ -119,46 +119,65 @@ fn is_quantifier(rest: &str) -> bool {
     !low.is_empty() && digits(low) && digits(high)
 }
 
+/// What stands before a hyphen in a class decides what the hyphen means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// One character, which may begin a range.
+    Character,
+    /// A character and a hyphen: the next item ends a range.
+    RangeStart,
+    /// The start of the class, a set such as `\w`, or the end of a range.
+    Other,
+}
+
 /// `[…]`: what the engines read as nested classes or set operations is text to PCRE.
 fn class<'a>(rest: &'a str, out: &mut Translated) -> &'a str {
     let mut rest = copy(rest, 1, out);
     if rest.starts_with('^') {
         rest = copy(rest, 1, out);
     }
+    let mut before = Before::Other;
     if rest.starts_with(']') {
         rest = literal(rest, "\\]", out);
+        before = Before::Character;
     }
-    let mut after_set = false;
     while let Some(first) = rest.chars().next() {
-        let was_set = std::mem::take(&mut after_set);
-        rest = match first {
-            ']' => return copy(rest, 1, out),
-            '[' if rest.starts_with("[:") && rest.contains(":]") => {
-                after_set = true;
-                let end = rest.find(":]").map_or(1, |at| at + 2);
-                copy(rest, end, out)
-            }
-            '[' | '&' | '~' => literal(rest, &format!("\\{first}"), out),
-            // `[\w-.]`: a hyphen after a set is itself.
-            '-' if was_set => literal(rest, "\\-", out),
-            // `[+--]` is a range that ends at the hyphen; `--` alone is set difference.
-            '-' if rest.starts_with("--") && !rest.starts_with("--]") => {
-                let tail = copy(rest, 1, out);
-                literal(tail, "\\-", out)
-            }
-            '\\' => {
-                let second = rest[1..].chars().next();
-                after_set = matches!(second, Some('w' | 'W' | 'd' | 'D' | 's' | 'S' | 'h'));
-                match second {
-                    Some('<' | '>') => literal(&rest[1..], &rest[1..2], out),
-                    Some('h') => literal(&rest[1..], " \\t", out),
-                    Some('b') => literal(&rest[1..], "\\x08", out),
-                    Some(other) => copy(rest, 1 + other.len_utf8(), out),
-                    None => copy(rest, 1, out),
-                }
-            }
-            _ => copy(rest, first.len_utf8(), out),
-        };
+        if first == ']' {
+            return copy(rest, 1, out);
+        }
+        if first == '-' && before == Before::Character && !rest.starts_with("-]") {
+            rest = copy(rest, 1, out);
+            before = Before::RangeStart;
+            continue;
+        }
+        let (tail, is_set) = class_item(rest, first, out);
+        rest = tail;
+        before =
+            if is_set || before == Before::RangeStart { Before::Other } else { Before::Character };
     }
     rest
+}
+
+/// One item of a class; says whether it was a set.
+fn class_item<'a>(rest: &'a str, first: char, out: &mut Translated) -> (&'a str, bool) {
+    match first {
+        '[' if rest.starts_with("[:") && rest.contains(":]") => {
+            let end = rest.find(":]").map_or(1, |at| at + 2);
+            (copy(rest, end, out), true)
+        }
+        '[' | '&' | '~' | '-' => (literal(rest, &format!("\\{first}"), out), false),
+        '\\' => {
+            let second = rest[1..].chars().next();
+            let is_set = matches!(second, Some('w' | 'W' | 'd' | 'D' | 's' | 'S' | 'h'));
+            let tail = match second {
+                Some('<' | '>') => literal(&rest[1..], &rest[1..2], out),
+                Some('h') => literal(&rest[1..], " \\t", out),
+                Some('b') => literal(&rest[1..], "\\x08", out),
+                Some(other) => copy(rest, 1 + other.len_utf8(), out),
+                None => copy(rest, 1, out),
+            };
+            (tail, is_set)
+        }
+        _ => (copy(rest, first.len_utf8(), out), false),
+    }
 }
