@@ -128,7 +128,10 @@ pub enum ToFront {
         generation: u64,
     },
     /// An app is served by this master. Descriptors: sending end of its request queue, the
-    /// scoreboard.
+    /// scoreboard. The master announces apps and workers before the first `Configure`, so that
+    /// no request finds its app missing; a front that replaces a crashed one gets the same
+    /// sockets, where answers to its predecessor's requests may still come: request ids must
+    /// differ from process to process.
     AppUp {
         /// Its number.
         app: u16,
