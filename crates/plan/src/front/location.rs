@@ -76,7 +76,8 @@ pub struct RootPlan {
     pub path: Template,
     /// `alias`: the path replaces the location's prefix instead of standing before the URI.
     pub alias: bool,
-    /// For `alias` in a prefix location: how many bytes of the URI it replaces.
+    /// For `alias`: how many bytes of the URI it replaces; `usize::MAX` in a regex location, where
+    /// it replaces the whole URI.
     pub alias_prefix_bytes: usize,
 }
 

@@ -13,6 +13,8 @@ use crate::{RegexPlan, Template, Variable};
 pub enum RewriteStep {
     /// `set $name value`.
     Set(Slot, Template),
+    /// `set $args value`: the request's arguments from now on.
+    SetArgs(Template),
     /// `rewrite regex replacement [flag]`.
     Rewrite {
         /// What must match the URI.

@@ -130,6 +130,10 @@ fn run_steps(
                 let value = render_bytes(template, state);
                 state.set_slot(*slot, value.to_vec());
             }
+            Step::SetArgs(template) => {
+                let args = render_bytes(template, state).to_vec();
+                state.set_args(args);
+            }
             Step::Rewrite(rewrite) => apply(rewrite, state, changed)?,
             Step::Return(status, text) => {
                 let text = text.as_ref().map(|text| render_bytes(text, state));

@@ -12,6 +12,8 @@ use crate::pattern::Pattern;
 pub enum Step {
     /// `set`.
     Set(Slot, Template),
+    /// `set $args`.
+    SetArgs(Template),
     /// `rewrite`.
     Rewrite(Box<Rewrite>),
     /// `return`: status and text.
@@ -62,6 +64,7 @@ impl Step {
     fn new(step: &RewriteStep) -> Result<Step, (String, String)> {
         Ok(match step {
             RewriteStep::Set(slot, value) => Step::Set(*slot, value.clone()),
+            RewriteStep::SetArgs(value) => Step::SetArgs(value.clone()),
             RewriteStep::Rewrite { regex, replacement, drop_args, flag } => {
                 let is_redirect = matches!(flag, RewriteFlag::Redirect(_));
                 let (before, after) = split_at_question_mark(replacement);
