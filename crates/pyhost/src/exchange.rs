@@ -141,4 +141,6 @@ pub struct Served {
     pub via_sendfile: bool,
     /// The app raised.
     pub raised: bool,
+    /// What the app set with `uwsgi.set_logvar`.
+    pub log_variables: Vec<(Vec<u8>, Vec<u8>)>,
 }

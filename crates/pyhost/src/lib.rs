@@ -11,4 +11,26 @@
 //! nothing a client sends is looked at before the worker has been forked.
 
 pub mod exchange;
+mod nursery;
+mod worker;
 pub mod wsgi;
+
+use pyo3::prelude::*;
+
+/// The extension module, `_pyhost`.
+#[pymodule]
+fn _pyhost(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    wsgi::probe::register(module)
+}
+
+/// The extension module, as the interpreter sees it.
+#[pyo3::pymodule]
+mod _pyhost {
+    use pyo3::prelude::*;
+
+    /// The nursery's whole life; called once, by the program the master starts.
+    #[pyfunction]
+    fn nursery_main(py: Python<'_>) -> PyResult<()> {
+        crate::nursery::main(py)
+    }
+}

@@ -1,7 +1,22 @@
 //! The app of a worker: what was loaded, where it is mounted, what every request shares.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use plan::app::AppPlan;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::environ::{Facts, Memory};
+use super::exchange::Exchange;
+use super::file_wrapper;
+use super::input::Input;
+use super::load::{self, Mount};
+use super::uwsgi_module;
+use crate::exchange::Input as Body;
+
+/// Room in the table of a fresh `environ`: entries beyond the template's own that fit without
+/// the dict being built anew.
+const TEMPLATE_PADDING: usize = 22;
 
 /// Why an app could not be loaded, in words for the log.
 #[derive(Clone, Debug)]
@@ -15,22 +30,59 @@ pub struct LoadFailure {
 
 /// Everything loaded from one [`AppPlan`], shared by the request threads of a worker.
 pub struct App {
-    mounts: Vec<Py<PyAny>>,
+    mounts: Vec<Mount>,
+    failures: Vec<LoadFailure>,
+    manage_script_name: bool,
+    /// Copied for each request.
+    pub(super) template: Py<PyDict>,
+    /// `wsgi.input` of requests without a body: it has no state worth having twice.
+    pub(super) empty_input: Py<Input>,
+    /// What idle request threads left behind. The lock is held for a push or a pop only.
+    spares: Mutex<Spares>,
+}
+
+/// What a request needs and the next one can use again.
+pub(super) struct Spare {
+    pub memory: Memory,
+    pub exchange: Py<Exchange>,
+    pub start_response: Py<PyAny>,
+    /// `uwsgi.core`: no two requests under way have the same one.
+    pub core: Py<PyAny>,
+}
+
+#[derive(Default)]
+struct Spares {
+    idle: Vec<Spare>,
+    made: usize,
 }
 
 impl App {
     /// Prepares the interpreter as the plan says (working directory, environment, `sys.path`,
-    /// `sys.argv`) and loads every app it names.
+    /// `sys.argv`) and loads every app it names. Where no callable is named it is `application`,
+    /// else `app`, which uWSGI does not try.
     ///
     /// # Errors
     /// Not one app could be loaded.
-    pub fn load(_py: Python<'_>, _plan: &AppPlan) -> Result<App, LoadFailure> {
-        Err(LoadFailure { summary: "no app was named".to_owned(), text: String::new() })
+    pub fn load(py: Python<'_>, plan: &AppPlan) -> Result<App, LoadFailure> {
+        let (mounts, mut failures) = load::all(py, plan);
+        if mounts.is_empty() {
+            let text = failures.iter().map(|failure| failure.text.as_str()).collect();
+            let first = if failures.is_empty() { None } else { Some(failures.swap_remove(0)) };
+            let summary = first.map_or_else(String::new, |failure| failure.summary);
+            return Err(LoadFailure { summary, text });
+        }
+        App::new(py, plan, mounts, failures).map_err(|error| LoadFailure {
+            summary: format!("environ could not be prepared: {error}"),
+            text: format!("environ could not be prepared: {error}\n"),
+        })
     }
 
     /// What a worker serves when nothing could be loaded: every request is answered 500.
-    pub fn absent(_py: Python<'_>, _plan: &AppPlan) -> App {
-        App { mounts: Vec::new() }
+    ///
+    /// # Errors
+    /// The interpreter has no memory left.
+    pub fn absent(py: Python<'_>, plan: &AppPlan) -> PyResult<App> {
+        App::new(py, plan, Vec::new(), Vec::new())
     }
 
     /// How many apps (mount points) were loaded.
@@ -40,6 +92,134 @@ impl App {
 
     /// Apps that could not be loaded beside those that could; to be written to the log.
     pub fn failures(&self) -> &[LoadFailure] {
-        &[]
+        &self.failures
     }
+
+    fn new(
+        py: Python<'_>,
+        plan: &AppPlan,
+        mounts: Vec<Mount>,
+        failures: Vec<LoadFailure>,
+    ) -> PyResult<App> {
+        Ok(App {
+            mounts,
+            failures,
+            manage_script_name: plan.manage_script_name,
+            template: template(py, plan)?.unbind(),
+            empty_input: Py::new(py, Input::new(Body::Empty))?,
+            spares: Mutex::new(Spares::default()),
+        })
+    }
+
+    /// The app for a request, and the part of PATH_INFO that moves to SCRIPT_NAME.
+    ///
+    /// By SCRIPT_NAME if the sender set one, else (with `manage-script-name`) by the longest
+    /// mount point that PATH_INFO starts with, else the default app, else the first one.
+    pub(super) fn choose<'a>(&self, facts: &Facts<'a>) -> Option<(&Mount, &'a [u8])> {
+        let script_name = facts.script_name.strip_suffix(b"/").unwrap_or(facts.script_name);
+        let default = || {
+            let by_name = self.mounts.iter().find(|mount| mount.prefix == script_name);
+            let unnamed = || self.mounts.iter().find(|mount| mount.prefix.is_empty());
+            by_name.or_else(unnamed).or_else(|| self.mounts.first())
+        };
+        let path = facts.path_info.unwrap_or_default();
+        if !self.manage_script_name || !script_name.is_empty() {
+            return default().map(|mount| (mount, &b""[..]));
+        }
+        let longest = self
+            .mounts
+            .iter()
+            .filter(|mount| is_below(path, &mount.prefix))
+            .max_by_key(|mount| mount.prefix.len());
+        match longest {
+            Some(mount) => Some((mount, path.get(..mount.prefix.len()).unwrap_or_default())),
+            None => default().map(|mount| (mount, &b""[..])),
+        }
+    }
+
+    pub(super) fn take_spare(&self, py: Python<'_>) -> PyResult<Spare> {
+        if let Some(spare) = self.spares().idle.pop() {
+            return Ok(spare);
+        }
+        let (exchange, start_response) = Exchange::make(py)?;
+        let mut spares = self.spares();
+        let core = spares.made.into_pyobject(py)?.into_any().unbind();
+        spares.made += 1;
+        Ok(Spare { memory: Memory::default(), exchange, start_response, core })
+    }
+
+    /// Takes back what a request used. What the app still refers to is made anew.
+    pub(super) fn return_spare(&self, py: Python<'_>, mut spare: Spare) {
+        if !spare.exchange.get().is_unshared(py, &spare.start_response) {
+            spare.exchange.get().discard(py);
+            match Exchange::make(py) {
+                Ok((exchange, start_response)) => {
+                    spare.exchange = exchange;
+                    spare.start_response = start_response;
+                }
+                Err(_) => return,
+            }
+        }
+        self.spares().idle.push(spare);
+    }
+
+    fn spares(&self) -> MutexGuard<'_, Spares> {
+        self.spares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `path` is the mount point or lies below it.
+fn is_below(path: &[u8], prefix: &[u8]) -> bool {
+    match path.strip_prefix(prefix) {
+        Some(rest) => rest.is_empty() || prefix.is_empty() || rest.starts_with(b"/"),
+        None => false,
+    }
+}
+
+/// What every `environ` starts with. Variables that a sender may leave out have a value here.
+fn template<'py>(py: Python<'py>, plan: &AppPlan) -> PyResult<Bound<'py, PyDict>> {
+    let dict = PyDict::new(py);
+    let host = hostname(py);
+    dict.set_item("REQUEST_METHOD", "GET")?;
+    dict.set_item("SCRIPT_NAME", "")?;
+    dict.set_item("PATH_INFO", "/")?;
+    dict.set_item("QUERY_STRING", "")?;
+    dict.set_item("SERVER_NAME", &host)?;
+    dict.set_item("SERVER_PORT", "80")?;
+    dict.set_item("SERVER_PROTOCOL", "HTTP/1.1")?;
+    dict.set_item("wsgi.version", (1, 0))?;
+    dict.set_item("wsgi.url_scheme", "http")?;
+    dict.set_item("wsgi.errors", errors(py)?)?;
+    dict.set_item("wsgi.multithread", plan.threads > 1)?;
+    dict.set_item("wsgi.multiprocess", plan.processes > 1)?;
+    dict.set_item("wsgi.run_once", false)?;
+    dict.set_item("wsgi.file_wrapper", file_wrapper::class(py))?;
+    // Every body ends where it ends, whatever CONTENT_LENGTH says.
+    dict.set_item("wsgi.input_terminated", true)?;
+    dict.set_item("uwsgi.version", uwsgi_module::version(py))?;
+    dict.set_item("uwsgi.node", pyo3::types::PyBytes::new(py, host.as_bytes()))?;
+    // Copies of a dict inherit the size of its table.
+    for number in 0..TEMPLATE_PADDING {
+        dict.set_item(number, 0)?;
+    }
+    for number in (0..TEMPLATE_PADDING).rev() {
+        dict.del_item(number)?;
+    }
+    Ok(dict)
+}
+
+/// `wsgi.errors`: text to standard error, out at each end of line.
+fn errors(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+    let arguments = PyDict::new(py);
+    arguments.set_item("mode", "w")?;
+    arguments.set_item("buffering", 1)?;
+    arguments.set_item("encoding", "utf-8")?;
+    arguments.set_item("errors", "backslashreplace")?;
+    arguments.set_item("closefd", false)?;
+    py.import("io")?.getattr("open")?.call((2,), Some(&arguments))
+}
+
+fn hostname(py: Python<'_>) -> String {
+    let asked = || py.import("socket")?.call_method0("gethostname")?.extract::<String>();
+    asked().unwrap_or_else(|_| "localhost".to_owned())
 }

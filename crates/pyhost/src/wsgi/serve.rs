@@ -1,19 +1,206 @@
 //! One request, from its variables to the end of its response.
 
-use pyo3::Python;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::App;
-use crate::exchange::{Request, Responder, Served};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::answer::{self, Outcome};
+use super::app::{App, Spare};
+use super::environ::{Facts, FillError};
+use super::exchange::{Exchange, Failure};
+use super::input::Input;
+use super::{raw, report, uwsgi_module};
+use crate::exchange::{Input as Body, Request, Responder, ResponseParts, Served};
 
 /// Serves one request: never panics, never raises, and ends or aborts the response on every
-/// path.
+/// path, unless the client has gone.
+///
+/// Requests that cannot reach an app get 500 (no app, an app that raises) or 400 (broken
+/// variables).
 pub fn serve(
     py: Python<'_>,
-    _app: &App,
-    _request: Request<'_>,
+    app: &App,
+    request: Request<'_>,
     responder: &mut dyn Responder,
 ) -> Served {
-    eprintln!("--- no python application found, check your startup logs for errors ---");
-    responder.abort(py, 500, "Internal Server Error");
+    let mut spare = match app.take_spare(py) {
+        Ok(spare) => spare,
+        Err(error) => {
+            report::exception(py, &error);
+            return refuse(py, responder);
+        }
+    };
+    // SAFETY: `close` is called below before `responder` is touched again: nothing in between
+    // unwinds past `catch_unwind`.
+    unsafe { spare.exchange.get().open(py, responder) };
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(py, app, &mut spare, request)));
+    let raised = match outcome {
+        Ok(raised) => raised,
+        Err(_) => {
+            report::line("the server failed internally while it served a request");
+            fail(py, spare.exchange.get());
+            true
+        }
+    };
+    let mut served = spare.exchange.get().close(py);
+    served.raised = raised;
+    served.log_variables = uwsgi_module::take_log_variables();
+    app.return_spare(py, spare);
+    served
+}
+
+/// Serves the request through the exchange; answers whether the app raised.
+fn run(py: Python<'_>, app: &App, spare: &mut Spare, request: Request<'_>) -> bool {
+    let exchange = spare.exchange.clone_ref(py);
+    let exchange = exchange.get();
+    let (environ, facts) = match environ(py, app, spare, request.vars) {
+        Ok(made) => made,
+        Err(FillError::Broken(_)) => {
+            report::line("a request's variables are broken: answered 400");
+            if let Ok(mut state) = exchange.step() {
+                state.fail(py, 400, b"Bad Request", b"Bad Request");
+            }
+            return false;
+        }
+        Err(FillError::Python(error)) => return raise(py, exchange, &error),
+    };
+    if facts.method == b"HEAD" {
+        match exchange.step() {
+            Ok(mut state) => state.head_request = true,
+            Err(error) => return raise(py, exchange, &error),
+        }
+    }
+    let Some((mount, moved)) = app.choose(&facts) else {
+        report::line("--- no python application found, check your startup logs for errors ---");
+        fail(py, exchange);
+        return false;
+    };
+    let input = match complete(app, &environ, &facts, moved, request.input) {
+        Ok(input) => input,
+        Err(error) => return raise(py, exchange, &error),
+    };
+    let outcome = raw::call_with_two(
+        mount.callable.bind(py),
+        environ.as_any(),
+        spare.start_response.bind(py),
+    )
+    .map_err(Failure::Raised)
+    .and_then(|answer| answer::send(exchange, &answer));
+    let raised = conclude(py, exchange, outcome, &facts);
+    if let Some(Ok(mut input)) = input.as_ref().map(Bound::try_borrow_mut) {
+        input.finish();
+    }
+    raised
+}
+
+/// A fresh `environ` with the request's variables.
+fn environ<'py, 'a>(
+    py: Python<'py>,
+    app: &App,
+    spare: &mut Spare,
+    vars: &'a [u8],
+) -> Result<(Bound<'py, PyDict>, Facts<'a>), FillError> {
+    let environ = app.template.bind(py).copy()?;
+    let facts = spare.memory.fill(&environ, vars)?;
+    raw::set(&environ, pyo3::intern!(py, "uwsgi.core"), spare.core.bind(py))?;
+    Ok((environ, facts))
+}
+
+/// Adds what does not come from variables alone. Answers `wsgi.input` if it has to be finished
+/// after the request.
+fn complete<'py>(
+    app: &App,
+    environ: &Bound<'py, PyDict>,
+    facts: &Facts<'_>,
+    moved: &[u8],
+    body: Body,
+) -> PyResult<Option<Bound<'py, Input>>> {
+    let py = environ.py();
+    if let Some(scheme) = facts.url_scheme() {
+        let scheme = raw::text(py, scheme)?;
+        raw::set(environ, pyo3::intern!(py, "wsgi.url_scheme"), &scheme)?;
+    }
+    if !moved.is_empty() {
+        let rest = facts.path_info.unwrap_or_default().get(moved.len()..).unwrap_or_default();
+        raw::set(environ, pyo3::intern!(py, "SCRIPT_NAME"), &raw::text(py, moved)?)?;
+        raw::set(environ, pyo3::intern!(py, "PATH_INFO"), &raw::text(py, rest)?)?;
+    }
+    let known_bytes = match &body {
+        Body::Memory(bytes) => Some(bytes.len() as u64),
+        Body::File(_, bytes) => Some(*bytes),
+        Body::Empty | Body::Live(_) => None,
+    };
+    if let Some(bytes) = known_bytes.filter(|_| facts.content_length.is_empty()) {
+        // A chunked body that is here as a whole: apps that know no other way can read it too.
+        let length = raw::text(py, bytes.to_string().as_bytes())?;
+        raw::set(environ, pyo3::intern!(py, "CONTENT_LENGTH"), &length)?;
+    }
+    let key = pyo3::intern!(py, "wsgi.input");
+    if matches!(body, Body::Empty) {
+        raw::set(environ, key, app.empty_input.bind(py).as_any())?;
+        return Ok(None);
+    }
+    let input = Bound::new(py, Input::new(body))?;
+    raw::set(environ, key, input.as_any())?;
+    Ok(Some(input))
+}
+
+/// Brings the response to an end whatever happened; answers whether the app raised.
+fn conclude(
+    py: Python<'_>,
+    exchange: &Exchange,
+    outcome: Result<Outcome, Failure>,
+    facts: &Facts<'_>,
+) -> bool {
+    match outcome {
+        Ok(Outcome::Kept) => false,
+        Ok(Outcome::TooMuchBody) => {
+            report::line(&format!(
+                "the app gave more body than its Content-Length: the rest was cut, {}",
+                described(facts)
+            ));
+            false
+        }
+        Err(Failure::Gone) => false,
+        Err(Failure::Raised(error)) => {
+            let gone = exchange.step().is_ok_and(|state| state.gone);
+            if gone {
+                // The app only noticed that nobody listens.
+                return false;
+            }
+            raise(py, exchange, &error)
+        }
+    }
+}
+
+fn raise(py: Python<'_>, exchange: &Exchange, error: &PyErr) -> bool {
+    report::exception(py, error);
+    fail(py, exchange);
+    true
+}
+
+fn fail(py: Python<'_>, exchange: &Exchange) {
+    match exchange.step() {
+        Ok(mut state) => state.fail_internally(py),
+        Err(error) => report::exception(py, &error),
+    }
+}
+
+/// The answer when not even an exchange could be made.
+fn refuse(py: Python<'_>, responder: &mut dyn Responder) -> Served {
+    let parts = ResponseParts {
+        status: 500,
+        reason: b"Internal Server Error",
+        headers: &[],
+        content_length: Some(0),
+        add_content_length: true,
+    };
+    let _ = responder.start(py, &parts, b"", true);
     Served { status: 500, ..Served::default() }
+}
+
+fn described(facts: &Facts<'_>) -> String {
+    let path = facts.path_info.unwrap_or_default().escape_ascii();
+    format!("{} {path}", facts.method.escape_ascii())
 }

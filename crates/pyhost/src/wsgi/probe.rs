@@ -1,0 +1,240 @@
+//! The bridge without a socket, for the project's own tests: one request from bytes, the
+//! response as a Python object. Everything between is the code that serves real requests.
+
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::FileExt;
+
+use bytes::Bytes;
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList};
+
+use super::{App, serve, uwsgi_module};
+use crate::exchange::{Input, LiveInput, Request, Responder, ResponseParts, SendError, Served};
+
+/// An app loaded from a plan in JSON.
+#[pyclass(frozen, module = "propylon")]
+pub struct Probe(App);
+
+#[pymethods]
+impl Probe {
+    /// Loads the apps of a plan; raises RuntimeError with the text for the log.
+    #[new]
+    fn new(py: Python<'_>, plan: &str) -> PyResult<Probe> {
+        let plan = serde_json::from_str(plan).map_err(|e| PyValueError::new_err(e.to_string()))?;
+        uwsgi_module::install(py, &plan, std::process::id())?;
+        let app = App::load(py, &plan).map_err(|failure| PyRuntimeError::new_err(failure.text))?;
+        Ok(Probe(app))
+    }
+
+    /// A server without an app.
+    #[staticmethod]
+    fn absent(py: Python<'_>, plan: &str) -> PyResult<Probe> {
+        let plan = serde_json::from_str(plan).map_err(|e| PyValueError::new_err(e.to_string()))?;
+        Ok(Probe(App::absent(py, &plan)?))
+    }
+
+    /// Texts of the apps that could not be loaded beside the others.
+    fn failures(&self) -> Vec<String> {
+        self.0.failures().iter().map(|failure| failure.text.clone()).collect()
+    }
+
+    /// Serves one request. `body`: `None`, bytes, or (with `way` "live") a list of bytes as they
+    /// arrive, where `None` is the client's early end. `gone_after`: the client goes after so
+    /// many pieces.
+    #[pyo3(signature = (vars, body = None, way = "memory", gone_after = usize::MAX))]
+    fn request<'py>(
+        &self,
+        py: Python<'py>,
+        vars: &[u8],
+        body: Option<Bound<'py, PyAny>>,
+        way: &str,
+        gone_after: usize,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let input = match (body, way) {
+            (None, _) => Input::Empty,
+            (Some(body), "live") => Input::Live(Box::new(Pieces(body.extract()?))),
+            (Some(body), "file") => spooled(body.extract()?)?,
+            (Some(body), _) => Input::Memory(Bytes::from(body.extract::<Vec<u8>>()?)),
+        };
+        let mut recorder = Recorder { gone_after, ..Recorder::default() };
+        let request = Request { vars, input, direct: false };
+        let served = serve(py, &self.0, request, &mut recorder);
+        recorder.report(py, &served)
+    }
+
+    /// Serves the same request many times; answers nanoseconds per request.
+    fn time(&self, py: Python<'_>, vars: &[u8], times: u32) -> f64 {
+        let start = std::time::Instant::now();
+        for _ in 0..times {
+            let request = Request { vars, input: Input::Empty, direct: false };
+            serve(py, &self.0, request, &mut Nowhere);
+        }
+        start.elapsed().as_nanos() as f64 / f64::from(times)
+    }
+}
+
+/// Adds the probe to the extension module.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<Probe>()
+}
+
+fn spooled(bytes: Vec<u8>) -> PyResult<Input> {
+    let path = std::env::temp_dir().join(format!("propylon-probe-{}", std::process::id()));
+    let mut file =
+        File::options().read(true).write(true).create(true).truncate(true).open(&path)?;
+    std::fs::remove_file(&path)?;
+    file.write_all(&bytes)?;
+    file.rewind()?;
+    Ok(Input::File(file, bytes.len() as u64))
+}
+
+/// A body that arrives in pieces; `None` is the client's early end.
+struct Pieces(Vec<Option<Vec<u8>>>);
+
+impl LiveInput for Pieces {
+    fn read(&mut self, _: Python<'_>, bytes_max: usize, out: &mut Vec<u8>) -> io::Result<usize> {
+        let Some(first) = self.0.first_mut() else {
+            return Ok(0);
+        };
+        let Some(piece) = first else {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the client has gone"));
+        };
+        let rest = piece.split_off(bytes_max.min(piece.len()));
+        let got = piece.len();
+        out.append(piece);
+        *piece = rest;
+        if piece.is_empty() {
+            self.0.remove(0);
+        }
+        Ok(got)
+    }
+}
+
+/// A transport that writes down what it is told.
+#[derive(Default)]
+struct Recorder {
+    gone_after: usize,
+    pieces: Vec<Vec<u8>>,
+    status: Option<u16>,
+    reason: Vec<u8>,
+    headers: Vec<(Vec<u8>, Vec<u8>)>,
+    content_length: Option<u64>,
+    add_content_length: bool,
+    calls: Vec<&'static str>,
+}
+
+impl Recorder {
+    fn keep(&mut self, piece: &[u8]) -> Result<(), SendError> {
+        if self.pieces.len() >= self.gone_after {
+            return Err(SendError::Gone);
+        }
+        if !piece.is_empty() {
+            self.pieces.push(piece.to_vec());
+        }
+        Ok(())
+    }
+
+    fn report<'py>(self, py: Python<'py>, served: &Served) -> PyResult<Bound<'py, PyDict>> {
+        let pieces = PyList::new(py, self.pieces.iter().map(|piece| PyBytes::new(py, piece)))?;
+        let headers = PyList::empty(py);
+        for (name, value) in &self.headers {
+            headers.append((PyBytes::new(py, name), PyBytes::new(py, value)))?;
+        }
+        let report = PyDict::new(py);
+        report.set_item("pieces", pieces)?;
+        report.set_item("headers", headers)?;
+        report.set_item("status", self.status)?;
+        report.set_item("reason", PyBytes::new(py, &self.reason))?;
+        report.set_item("content_length", self.content_length)?;
+        report.set_item("add_content_length", self.add_content_length)?;
+        report.set_item("calls", self.calls)?;
+        report.set_item("raised", served.raised)?;
+        report.set_item("served_status", served.status)?;
+        report.set_item("header_count", served.header_count)?;
+        report.set_item("header_bytes", served.header_bytes)?;
+        report.set_item("body_bytes", served.body_bytes)?;
+        report.set_item("via_sendfile", served.via_sendfile)?;
+        report.set_item("log_variables", served.log_variables.clone())?;
+        Ok(report)
+    }
+}
+
+impl Responder for Recorder {
+    fn start(
+        &mut self,
+        _: Python<'_>,
+        parts: &ResponseParts<'_>,
+        first: &[u8],
+        end: bool,
+    ) -> Result<(), SendError> {
+        self.calls.push(if end { "start+end" } else { "start" });
+        self.status = Some(parts.status);
+        self.reason = parts.reason.to_vec();
+        self.headers =
+            parts.headers.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+        self.content_length = parts.content_length;
+        self.add_content_length = parts.add_content_length;
+        self.keep(first)
+    }
+
+    fn body(&mut self, _: Python<'_>, piece: &[u8]) -> Result<(), SendError> {
+        self.calls.push("body");
+        self.keep(piece)
+    }
+
+    fn file(
+        &mut self,
+        _: Python<'_>,
+        file: BorrowedFd<'_>,
+        offset: u64,
+        bytes: u64,
+    ) -> Result<(), SendError> {
+        self.calls.push("file");
+        let mut piece = vec![0; usize::try_from(bytes).map_err(|_| SendError::TooMuch)?];
+        let copy = File::from(file.try_clone_to_owned().map_err(|_| SendError::Gone)?);
+        copy.read_exact_at(&mut piece, offset).map_err(|_| SendError::Gone)?;
+        self.keep(&piece)
+    }
+
+    fn end(&mut self, _: Python<'_>) -> Result<(), SendError> {
+        self.calls.push("end");
+        Ok(())
+    }
+
+    fn abort(&mut self, _: Python<'_>, _: u16, _: &str) {
+        self.calls.push("abort");
+    }
+}
+
+/// A transport that takes everything and does nothing.
+struct Nowhere;
+
+impl Responder for Nowhere {
+    fn start(
+        &mut self,
+        _: Python<'_>,
+        parts: &ResponseParts<'_>,
+        first: &[u8],
+        _: bool,
+    ) -> Result<(), SendError> {
+        std::hint::black_box((parts, first));
+        Ok(())
+    }
+
+    fn body(&mut self, _: Python<'_>, _: &[u8]) -> Result<(), SendError> {
+        Ok(())
+    }
+
+    fn file(&mut self, _: Python<'_>, _: BorrowedFd<'_>, _: u64, _: u64) -> Result<(), SendError> {
+        Ok(())
+    }
+
+    fn end(&mut self, _: Python<'_>) -> Result<(), SendError> {
+        Ok(())
+    }
+
+    fn abort(&mut self, _: Python<'_>, _: u16, _: &str) {}
+}
