@@ -7,23 +7,40 @@
 //! files ───┘
 //! ```
 //!
-//! Rooms: `argv` (getopt's rules), `files` (the file formats), `collect` (what is given, in order,
-//! with files opened where they stand and the logic words), `expand` (the three passes), `rows`
-//! (one option, one row), `draft` and `lower` (rows' effects, then the plan), `reference`
+//! Rooms: `run` (the order of it all), `argv` (getopt's rules), `files` (the file formats), `magic`
+//! (`%d`, `%k` …), `collect` (what is given, in order, with files opened where they stand and the
+//! logic words), `expand` (the three passes), `row` and `rows` (one option, one row), `apply`,
+//! `draft` and `lower` (rows' effects, then the plan), `unknown` (names nobody knows), `reference`
 //! (documentation made from the rows).
 //!
 //! Invariants: nothing here opens a socket, starts a process or changes the process; only files
 //! named by the configuration are read. Every problem is reported through `diag` and reading goes
 //! on after it, except after one that makes the rest meaningless.
 
+mod address;
+mod apply;
+mod argv;
+mod collect;
 mod context;
+mod draft;
+mod expand;
+mod files;
+mod lower;
+mod magic;
+mod reference;
+mod row;
+mod rows;
+mod run;
+mod unknown;
+mod values;
 
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use plan::AppPlan;
 
 pub use context::Context;
+pub use reference::{help, reference};
+pub use run::load;
 
 /// What a run of the program was asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,23 +75,4 @@ pub struct Loaded {
     pub problems: diag::Problems,
     /// All texts that were read; the spans of the problems point here.
     pub sources: diag::Sources,
-}
-
-/// Reads everything that `argv` (without the program's name) and `environment` name.
-///
-/// For `propylon app` this is the command line as it stands; for `propylon serve` it is the part
-/// of it that describes the app (`--ini file`, `wsgi:app`).
-pub fn load(
-    argv: &[OsString],
-    environment: &[(OsString, OsString)],
-    context: &Context,
-) -> Loaded {
-    let _ = (argv, environment, context);
-    Loaded {
-        command: Command::Run,
-        plan: None,
-        shown_config: None,
-        problems: diag::Problems::default(),
-        sources: diag::Sources::default(),
-    }
 }

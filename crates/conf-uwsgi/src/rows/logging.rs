@@ -1,0 +1,36 @@
+//! Where log lines go and which are written.
+
+use crate::row::{Effect, Row, Takes};
+
+/// The rows.
+pub const ROWS: &[Row] = &[
+    Row {
+        names: &["disable-logging"],
+        short: Some('L'),
+        takes: Takes::Nothing,
+        doc: "do not write a line for every request",
+        effect: Effect::Flag(|draft, on| draft.plan.log.requests = !on),
+    },
+    Row {
+        names: &["logto"],
+        short: None,
+        takes: Takes::Value,
+        doc: "log to this file",
+        effect: Effect::Text(|draft, text| {
+            draft.log_file = Some(text.to_owned());
+            draft.plan.log.file_after_drop = false;
+            Ok(())
+        }),
+    },
+    Row {
+        names: &["logto2"],
+        short: None,
+        takes: Takes::Value,
+        doc: "log to this file, opened after privileges are dropped",
+        effect: Effect::Text(|draft, text| {
+            draft.log_file = Some(text.to_owned());
+            draft.plan.log.file_after_drop = true;
+            Ok(())
+        }),
+    },
+];

@@ -1,0 +1,71 @@
+//! Names that uWSGI does not know: variables of the user's own, or slips.
+
+use diag::{Severity, nearest};
+
+use crate::collect::{Collector, Given, Origin};
+use crate::rows;
+
+/// Tells of every unknown name that nothing asks for.
+pub fn tell(collector: &mut Collector<'_>) {
+    let given = collector.given.clone();
+    for option in given.iter().filter(|option| option.entry.is_none() && !option.placeholder) {
+        if collector.strict {
+            let message = format!("[strict-mode] unknown config directive: {}", option.key);
+            collector.tell(Severity::Error, option.key_at, message, Some(advice(option)));
+            continue;
+        }
+        if collector.asked.contains(&option.key) {
+            continue;
+        }
+        let guess = guess(option);
+        // Containers set variables such as UWSGI_PROFILE for their own scripts.
+        let severity = match (option.origin, &guess) {
+            (Origin::Environment, None) => Severity::Notice,
+            _ => Severity::Warning,
+        };
+        let message =
+            format!("unknown option `{}`: kept as a variable that nothing uses", option.key);
+        collector.tell(severity, option.key_at, message, Some(advice(option)));
+    }
+}
+
+fn advice(option: &Given) -> String {
+    guess(option).unwrap_or_else(|| {
+        let value = &option.value;
+        format!("if it is a variable, write `set-placeholder = {}={value}`", option.key)
+    })
+}
+
+/// What was meant, most likely.
+fn guess(option: &Given) -> Option<String> {
+    let key = option.key.as_str();
+    if key.starts_with("<<<<<<<")
+        || key.starts_with("=======")
+        || key.starts_with(">>>>>>>")
+        || key.is_empty()
+    {
+        return Some("this looks like a merge conflict that was left in the file".to_owned());
+    }
+    if let Some((name, value)) = key.split_once(':').filter(|_| option.bare)
+        && rows::find(name.trim()).is_some()
+    {
+        return Some(format!("write `{} = {}`", name.trim(), value.trim()));
+    }
+    if let Some((name, rest)) = key.split_once(char::is_whitespace) {
+        let rest = rest.trim();
+        if name == "env" {
+            return Some(format!("write `env = {rest}={}`", option.value));
+        }
+        if rows::find(name).is_some() {
+            return Some(format!("write `{name} = {rest}`"));
+        }
+    }
+    if let Some(part) = key.split('/').find(|part| rows::find(part).is_some()) {
+        return Some(format!("write `{part} = {}`", option.value));
+    }
+    let dashed = key.to_ascii_lowercase().replace('_', "-");
+    let dashed = dashed.trim_start_matches('-');
+    let known = rows::find(dashed).map(|entry| entry.name);
+    let known = known.or_else(|| nearest(dashed, rows::names()));
+    known.map(|known| format!("did you mean `{known}`?"))
+}
