@@ -1,1 +1,31 @@
-//! upstream
+//! Calls to upstreams: peer groups and their health, retries, and one exchange for every
+//! protocol.
+//!
+//! Rooms: `peers` (who is chosen: a policy without clock and sockets), `pool` (idle connections
+//! of this thread), `connect`, `send` (a request on its way out), `exchange` (one attempt with
+//! one peer), `call` (attempts until one answers), `answer` (body pieces), `apps` (the private
+//! channel to our own workers), `trace` (what the `$upstream_*` variables say), `error`.
+//!
+//! Invariants: everything but [`PeerStates`] belongs to one thread and its runtime (a `LocalSet`
+//! must be running); an answer that ends before its announced end is an error, never a short
+//! body; dropping a call or an answer closes what it used.
+
+mod answer;
+pub mod apps;
+mod call;
+mod connect;
+mod error;
+mod exchange;
+mod outgoing;
+mod peers;
+mod pool;
+mod send;
+mod trace;
+
+pub use answer::{Answer, AnswerBody, Piece};
+pub use apps::AppChannels;
+pub use call::Upstreams;
+pub use error::{CallError, Fault};
+pub use outgoing::{Outgoing, OutgoingBody, Say, Whom};
+pub use peers::PeerStates;
+pub use trace::{Attempt, CallTrace};

@@ -1,0 +1,162 @@
+//! One app: its queue, the gate before it, and its workers.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, OwnedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proto::channel::{REQUEST_HEAD_BYTES, RequestHeader};
+use sys::fdpass::send_with_fds;
+use sys::memory::SharedWords;
+use tokio::io::Interest;
+use tokio::net::UnixDatagram;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::place::Placed;
+use super::reply::WorkerSocket;
+use crate::error::{During, Failure, FailureKind};
+
+/// Requests of this thread that may be in the queue or in workers although no worker is up.
+const GATE_BASE: u32 = 4;
+/// Requests per worker thread: one being executed, one that is next without a round trip.
+const GATE_PER_THREAD: u32 = 2;
+/// Requests of this thread that wait before the gate; more are refused at once (503).
+const WAITING_MAX: usize = 4096;
+
+pub(super) struct App {
+    /// A SOCK_SEQPACKET socket; the type is the runtime's only one for message sockets.
+    queue: UnixDatagram,
+    pub scoreboard: Arc<SharedWords>,
+    pub threads: u32,
+    gate: Semaphore,
+    /// Places to take away as soon as they are given back: workers that went.
+    gate_debt: Cell<usize>,
+    waiting: Cell<usize>,
+    pub workers: RefCell<HashMap<u32, Rc<WorkerSocket>>>,
+}
+
+/// A message socket that the runtime of this thread watches.
+pub(super) fn watched(socket: OwnedFd) -> io::Result<UnixDatagram> {
+    let socket = std::os::unix::net::UnixDatagram::from(socket);
+    socket.set_nonblocking(true)?;
+    UnixDatagram::from_std(socket)
+}
+
+/// A place in the app's queue or workers; given back when dropped.
+pub(crate) struct Pass(Rc<App>);
+
+impl fmt::Debug for Pass {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Pass")
+    }
+}
+
+/// Counts a request among the waiting ones.
+struct Waiting<'a>(&'a Cell<usize>);
+
+impl App {
+    pub fn new(queue: OwnedFd, scoreboard: Arc<SharedWords>, threads: u32) -> io::Result<App> {
+        Ok(App {
+            queue: watched(queue)?,
+            scoreboard,
+            threads: threads.max(1),
+            gate: Semaphore::new(GATE_BASE as usize),
+            gate_debt: Cell::new(0),
+            waiting: Cell::new(0),
+            workers: RefCell::default(),
+        })
+    }
+
+    /// Waits for a place.
+    pub async fn enter(self: &Rc<App>, patience: Duration) -> Result<Pass, Failure> {
+        if let Ok(permit) = self.gate.try_acquire() {
+            permit.forget();
+            return Ok(Pass(self.clone()));
+        }
+        if self.waiting.get() >= WAITING_MAX {
+            let text = format!("{WAITING_MAX} requests wait for the app already");
+            return Err(Failure::new(FailureKind::Overload, text));
+        }
+        self.waiting.set(self.waiting.get() + 1);
+        let _waiting = Waiting(&self.waiting);
+        match timeout(patience, self.gate.acquire()).await {
+            Ok(Ok(permit)) => {
+                permit.forget();
+                Ok(Pass(self.clone()))
+            }
+            // The semaphore is never closed; to be safe that is the same as waiting in vain.
+            Ok(Err(_)) | Err(_) => Err(Failure::timed_out(During::Connecting)),
+        }
+    }
+
+    /// Puts the request into the queue: one datagram, waiting for room if the queue is full.
+    /// Returns the bytes sent.
+    pub async fn send(
+        &self,
+        id: u64,
+        front_thread: u16,
+        vars: &[u8],
+        placed: Placed,
+        patience: Duration,
+    ) -> Result<u64, Failure> {
+        let mut head = Vec::with_capacity(REQUEST_HEAD_BYTES);
+        RequestHeader {
+            id,
+            front_thread,
+            body: placed.place,
+            body_bytes: placed.bytes,
+            vars_bytes: vars.len() as u32,
+        }
+        .encode(&mut head);
+        let pieces = [IoSlice::new(&head), IoSlice::new(vars), IoSlice::new(&placed.inline)];
+        let beside: Vec<_> = placed.descriptor.iter().map(AsFd::as_fd).collect();
+        let queue = self.queue.as_fd();
+        let send = || send_with_fds(queue, &pieces, &beside, libc::MSG_DONTWAIT);
+        let sent = match send() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                timeout(patience, self.queue.async_io(Interest::WRITABLE, send))
+                    .await
+                    .map_err(|_| Failure::timed_out(During::Sending))?
+            }
+            other => other,
+        };
+        let sent = sent.map_err(|error| Failure::call("sendmsg", &error, During::Sending))?;
+        placed.start_upload();
+        Ok(sent as u64)
+    }
+
+    /// The gate opens further for a worker.
+    pub fn open_gate(&self) {
+        let places = (self.threads * GATE_PER_THREAD) as usize;
+        let paid = self.gate_debt.get().min(places);
+        self.gate_debt.set(self.gate_debt.get() - paid);
+        self.gate.add_permits(places - paid);
+    }
+
+    /// The gate closes a little: a worker is gone.
+    pub fn close_gate(&self) {
+        let places = (self.threads * GATE_PER_THREAD) as usize;
+        let taken = self.gate.forget_permits(places);
+        self.gate_debt.set(self.gate_debt.get() + places - taken);
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        match self.0.gate_debt.get() {
+            0 => self.0.gate.add_permits(1),
+            debt => self.0.gate_debt.set(debt - 1),
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}

@@ -1,0 +1,213 @@
+//! Frames from workers, handed to the requests that wait for them; and the death of workers.
+
+use std::cell::{Cell, RefCell};
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use message::{BodyLength, Header, KnownHeader, ResponseHead};
+use proto::channel::{
+    FLAG_END, REPLY_FRAME_BYTES_MAX, REPLY_HEAD_BYTES, ReplyHead, ReplyHeader, ReplyKind,
+    SLOT_WORDS,
+};
+use sys::fdpass::recv_with_fds;
+use tokio::io::Interest;
+use tokio::net::UnixDatagram;
+
+use super::app::{App, watched};
+use super::slots::{Event, Slots, WorkerKey};
+
+/// Where frames of all workers of this thread are received: one at a time.
+pub(super) struct Inbox {
+    slots: Rc<RefCell<Slots>>,
+    /// Room for the longest frame; borrowed for one frame, never across a wait.
+    room: RefCell<(Box<[u8]>, Vec<OwnedFd>)>,
+    next_worker: Cell<u64>,
+}
+
+/// A worker's reply socket.
+pub(super) struct WorkerSocket {
+    socket: UnixDatagram,
+    key: WorkerKey,
+    seat: u32,
+    /// The seat has been given to another worker: the scoreboard is not about this one any more.
+    superseded: Cell<bool>,
+    buried: Cell<bool>,
+}
+
+/// What a receive found.
+enum Received {
+    Frame,
+    Nothing,
+    End,
+}
+
+/// Reads a worker's replies until it is gone.
+pub(super) fn watch_worker(
+    app: &Rc<App>,
+    inbox: &Rc<Inbox>,
+    seat: u32,
+    replies: OwnedFd,
+) -> io::Result<()> {
+    let key = WorkerKey(inbox.next_worker.get());
+    inbox.next_worker.set(key.0 + 1);
+    let worker = Rc::new(WorkerSocket {
+        socket: watched(replies)?,
+        key,
+        seat,
+        superseded: Cell::new(false),
+        buried: Cell::new(false),
+    });
+    if let Some(before) = app.workers.borrow_mut().insert(seat, worker.clone()) {
+        // Its end may not have been read yet; the scoreboard must be, before the new worker
+        // writes there.
+        inbox.drain(app, &before);
+        before.superseded.set(true);
+    }
+    app.open_gate();
+    let (app, inbox) = (app.clone(), inbox.clone());
+    tokio::task::spawn_local(async move {
+        while !worker.buried.get() {
+            if worker.socket.readable().await.is_err() {
+                break;
+            }
+            // Drained to the last frame: that is what "would block" tells the runtime.
+            let drained = worker.socket.try_io(Interest::READABLE, || -> io::Result<()> {
+                inbox.drain(&app, &worker);
+                Err(io::ErrorKind::WouldBlock.into())
+            });
+            debug_assert!(drained.is_err());
+        }
+        inbox.bury(&app, &worker);
+        let mut workers = app.workers.borrow_mut();
+        if workers.get(&seat).is_some_and(|current| Rc::ptr_eq(current, &worker)) {
+            workers.remove(&seat);
+        }
+    });
+    Ok(())
+}
+
+impl Inbox {
+    pub fn new(slots: Rc<RefCell<Slots>>) -> Inbox {
+        let room = vec![0; REPLY_FRAME_BYTES_MAX].into_boxed_slice();
+        Inbox { slots, room: RefCell::new((room, Vec::new())), next_worker: Cell::new(0) }
+    }
+
+    /// Receives all there is.
+    fn drain(&self, app: &App, worker: &WorkerSocket) {
+        loop {
+            match self.receive(worker) {
+                Received::Frame => {}
+                Received::Nothing => return,
+                Received::End => return self.bury(app, worker),
+            }
+        }
+    }
+
+    fn receive(&self, worker: &WorkerSocket) -> Received {
+        let mut room = self.room.borrow_mut();
+        let (buffer, descriptors) = &mut *room;
+        descriptors.clear();
+        let socket = worker.socket.as_fd();
+        match recv_with_fds(socket, buffer, descriptors, libc::MSG_DONTWAIT) {
+            Ok(0) => Received::End,
+            Ok(bytes) => {
+                let frame = buffer.get(..bytes).unwrap_or(&[]);
+                match event(frame, descriptors.drain(..)) {
+                    Some((id, event)) => self.slots.borrow_mut().deliver(id, event, worker.key),
+                    // A worker that writes nonsense is not to be trusted with the rest.
+                    None => return Received::End,
+                }
+                Received::Frame
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Received::Nothing,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Received::Frame,
+            Err(_) => Received::End,
+        }
+    }
+
+    /// The worker is gone: its requests, by the scoreboard and by what it began to answer, end.
+    fn bury(&self, app: &App, worker: &WorkerSocket) {
+        if worker.buried.replace(true) {
+            return;
+        }
+        app.close_gate();
+        let mut slots = self.slots.borrow_mut();
+        slots.bury(worker.key);
+        if worker.superseded.get() {
+            return;
+        }
+        for thread in 0..app.threads as usize {
+            let word = (worker.seat as usize * app.threads as usize + thread) * SLOT_WORDS;
+            if word >= app.scoreboard.len() {
+                return;
+            }
+            let word = app.scoreboard.at(word);
+            let noted = word.load(Ordering::Acquire);
+            let Some(id) = noted.checked_sub(1) else { continue };
+            if slots.is_open(id) {
+                slots.deliver(id, Event::Died, worker.key);
+                // Only if the next worker on that seat has not written there meanwhile.
+                let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
+                let _ = word.compare_exchange(noted, 0, success, failure);
+            }
+        }
+    }
+}
+
+/// Takes a frame apart; `None` if it is not one.
+fn event(frame: &[u8], mut descriptors: impl Iterator<Item = OwnedFd>) -> Option<(u64, Event)> {
+    let header = ReplyHeader::decode(frame).ok()?;
+    let payload = frame.get(REPLY_HEAD_BYTES..)?;
+    let end = header.flags & FLAG_END != 0;
+    let event = match header.kind {
+        ReplyKind::Head => head_event(payload, header.head_bytes as usize, end)?,
+        ReplyKind::Data => Event::Data { data: Bytes::copy_from_slice(payload), end },
+        ReplyKind::File => {
+            let offset = u64::from_le_bytes(*payload.first_chunk()?);
+            let bytes = u64::from_le_bytes(*payload.get(8..)?.first_chunk()?);
+            Event::File { file: File::from(descriptors.next()?), offset, bytes, end }
+        }
+        ReplyKind::Stream => Event::Stream(UnixStream::from(descriptors.next()?)),
+        ReplyKind::Abort => {
+            let status = u16::from_le_bytes(*payload.first_chunk()?);
+            let status = if (400..=599).contains(&status) { status } else { 502 };
+            let message = String::from_utf8_lossy(payload.get(2..)?).into_owned();
+            Event::Abort { status, message }
+        }
+    };
+    Some((header.id, event))
+}
+
+fn head_event(payload: &[u8], head_bytes: usize, end: bool) -> Option<Event> {
+    // One copy out of the shared room; every field is a share of it.
+    let bytes = Bytes::copy_from_slice(payload);
+    let mut answer = ResponseHead::new(0, BodyLength::UntilClose);
+    let mut length = None;
+    let each = |name: Range<usize>, value: Range<usize>| {
+        if value.end <= head_bytes {
+            let header = Header::new(bytes.slice(name), bytes.slice(value));
+            if header.known == KnownHeader::ContentLength {
+                length = std::str::from_utf8(&header.value).ok().and_then(|text| text.parse().ok());
+            }
+            answer.headers.push(header);
+        }
+    };
+    let (status, reason) = ReplyHead::decode(payload.get(..head_bytes)?, each).ok()?;
+    answer.status = status;
+    answer.reason = bytes.slice(reason);
+    answer.body = match length {
+        _ if answer.is_bodiless_status() => BodyLength::None,
+        Some(length) => BodyLength::Length(length),
+        None => BodyLength::UntilClose,
+    };
+    (100..=999).contains(&status).then(|| {
+        let first = bytes.slice(head_bytes..);
+        Event::Head { head: answer, first, end }
+    })
+}

@@ -1,0 +1,172 @@
+//! Requests under way, by id: what has come for them, and who waits for it.
+//!
+//! An id is the front thread (16 bits), a generation (24 bits) and a place (24 bits): a late
+//! frame for a request that is over finds another generation and is dropped.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::future::poll_fn;
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::task::{Poll, Waker};
+
+use bytes::Bytes;
+use message::ResponseHead;
+
+use super::app::Pass;
+
+const PLACE_BITS: u32 = 24;
+const GENERATION_MASK: u64 = (1 << 24) - 1;
+
+/// What a worker sent for one request.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// Status and fields, and the first bytes of the body.
+    Head { head: ResponseHead, first: Bytes, end: bool },
+    /// More of the body.
+    Data { data: Bytes, end: bool },
+    /// A part of a file.
+    File { file: File, offset: u64, bytes: u64, end: bool },
+    /// The rest of the body comes on this socket.
+    Stream(UnixStream),
+    /// The worker gave up.
+    Abort { status: u16, message: String },
+    /// The worker is dead.
+    Died,
+}
+
+/// Which worker answers a request: unique for the life of the thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct WorkerKey(pub u64);
+
+#[derive(Debug)]
+pub(super) struct Slots {
+    thread: u16,
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    generation: u64,
+    taken: bool,
+    /// Kept when the slot is freed, for its memory. The workers stop at
+    /// `REPLY_INLINE_BYTES_MAX`, so that this is bounded.
+    events: VecDeque<Event>,
+    waker: Option<Waker>,
+    worker: Option<WorkerKey>,
+}
+
+impl Slots {
+    pub fn new(thread: u16) -> Slots {
+        Slots { thread, slots: Vec::new(), free: Vec::new() }
+    }
+
+    fn open(&mut self) -> u64 {
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(Slot::default());
+            (self.slots.len() - 1) as u32
+        });
+        let slot = &mut self.slots[place as usize];
+        debug_assert!(!slot.taken && slot.events.is_empty());
+        slot.taken = true;
+        slot.generation = (slot.generation + 1) & GENERATION_MASK;
+        u64::from(self.thread) << 48 | slot.generation << PLACE_BITS | u64::from(place)
+    }
+
+    /// The slot of a request that is under way.
+    fn get(&mut self, id: u64) -> Option<&mut Slot> {
+        let place = (id & ((1 << PLACE_BITS) - 1)) as usize;
+        let generation = (id >> PLACE_BITS) & GENERATION_MASK;
+        let is_ours = id >> 48 == u64::from(self.thread);
+        self.slots
+            .get_mut(place)
+            .filter(|slot| is_ours && slot.taken && slot.generation == generation)
+    }
+
+    /// Hands an event to the request that waits for it; dropped if nobody does.
+    pub fn deliver(&mut self, id: u64, event: Event, worker: WorkerKey) {
+        if let Some(slot) = self.get(id) {
+            slot.worker = Some(worker);
+            slot.events.push_back(event);
+            if let Some(waker) = slot.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Whether that request is under way here.
+    pub fn is_open(&mut self, id: u64) -> bool {
+        self.get(id).is_some()
+    }
+
+    /// A worker is dead: every request it has begun to answer hears it.
+    pub fn bury(&mut self, worker: WorkerKey) {
+        let orphans =
+            self.slots.iter_mut().filter(|slot| slot.taken && slot.worker == Some(worker));
+        for slot in orphans {
+            slot.events.push_back(Event::Died);
+            if let Some(waker) = slot.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    fn close(&mut self, id: u64) {
+        if let Some(slot) = self.get(id) {
+            slot.taken = false;
+            slot.events.clear();
+            slot.waker = None;
+            slot.worker = None;
+            self.free.push((id & ((1 << PLACE_BITS) - 1)) as u32);
+        }
+    }
+}
+
+/// A request under way; frees its id when dropped.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    slots: Rc<RefCell<Slots>>,
+    id: u64,
+    /// Its place before the app, given back when the request is over.
+    _pass: Pass,
+}
+
+impl Ticket {
+    pub(super) fn open(slots: &Rc<RefCell<Slots>>, pass: Pass) -> Ticket {
+        let id = slots.borrow_mut().open();
+        Ticket { slots: slots.clone(), id, _pass: pass }
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    /// What has come already.
+    pub(super) fn take(&self) -> Option<Event> {
+        self.slots.borrow_mut().get(self.id)?.events.pop_front()
+    }
+
+    /// Waits for the next event.
+    pub(super) async fn next(&self) -> Event {
+        poll_fn(|context| {
+            let mut slots = self.slots.borrow_mut();
+            let Some(slot) = slots.get(self.id) else { return Poll::Ready(Event::Died) };
+            if let Some(event) = slot.events.pop_front() {
+                return Poll::Ready(event);
+            }
+            if !slot.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+                slot.waker = Some(context.waker().clone());
+            }
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.slots.borrow_mut().close(self.id);
+    }
+}

@@ -1,0 +1,128 @@
+//! One attempt with one peer over a socket: send the request, read the answer's head.
+//!
+//! The answer may come while the body is still on its way; both go on at once, then and later
+//! (the rest of the request is sent while the answer's body is read).
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use message::ResponseHead;
+use proto::http1::{ResponseReader, ResponseStyle};
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::error::{During, Failure, FailureKind};
+use crate::pool::Connection;
+use crate::send::{SendFailure, Sender};
+
+/// Bytes read at once.
+const READ_BYTES: usize = 16 * 1024;
+
+/// What an attempt may cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    pub send: Duration,
+    pub read: Duration,
+    pub head_bytes_max: usize,
+    /// A body is read in pieces of this size at most.
+    pub piece_bytes: usize,
+}
+
+/// The head of an answer and whether its connection may be kept.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub head: ResponseHead,
+    pub keep_alive: bool,
+    pub bytes: usize,
+}
+
+/// Sends the request and reads the head of the answer.
+pub(crate) async fn exchange(
+    connection: &mut Connection,
+    sender: &mut Sender,
+    style: ResponseStyle,
+    method_is_head: bool,
+    patience: Patience,
+) -> Result<Head, Failure> {
+    let mut reader = ResponseReader::new(style);
+    let mut timer = std::pin::pin!(sleep(patience.send));
+    let mut received = false;
+    let mut send_failure: Option<Failure> = None;
+    let result = poll_fn(|context| {
+        loop {
+            if send_failure.is_none() && !sender.is_done() {
+                let sending = poll_sending(context, connection, sender, timer.as_mut(), patience);
+                if let Poll::Ready(Err(failure)) = sending {
+                    send_failure = Some(failure);
+                }
+                if let Some(failure) = &send_failure
+                    && failure.kind == FailureKind::ClientBody
+                {
+                    return Poll::Ready(Err(failure.clone()));
+                }
+            }
+            let bytes_max = patience.head_bytes_max;
+            match reader.next_head(&mut connection.inbox, method_is_head, bytes_max) {
+                Ok(Some(head)) => {
+                    let (keep_alive, bytes) = (reader.keep_alive(), reader.head_bytes());
+                    return Poll::Ready(Ok(Head { head, keep_alive, bytes }));
+                }
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Err(Failure::head(error))),
+            }
+            match poll_fill(context, connection) {
+                Poll::Ready(Ok(0)) => {
+                    let failure = Failure::closed_early(During::ReadingHead);
+                    return Poll::Ready(Err(send_failure.take().unwrap_or(failure)));
+                }
+                Poll::Ready(Ok(_)) => {
+                    received = true;
+                    timer.as_mut().reset(Instant::now() + patience.read);
+                }
+                Poll::Ready(Err(error)) => {
+                    let failure = Failure::call("recv", &error, During::ReadingHead);
+                    return Poll::Ready(Err(send_failure.take().unwrap_or(failure)));
+                }
+                Poll::Pending => {
+                    let during =
+                        if sender.is_done() { During::ReadingHead } else { During::Sending };
+                    return timer.as_mut().poll(context).map(|()| Err(Failure::timed_out(during)));
+                }
+            }
+        }
+    })
+    .await;
+    result.map_err(|failure| Failure { nothing_received: !received, ..failure })
+}
+
+/// Sends what can be sent and moves the deadline along.
+fn poll_sending(
+    context: &mut Context<'_>,
+    connection: &mut Connection,
+    sender: &mut Sender,
+    timer: Pin<&mut Sleep>,
+    patience: Patience,
+) -> Poll<Result<(), Failure>> {
+    let before = sender.bytes_sent;
+    let outcome = sender.poll_send(context, &mut connection.stream);
+    if outcome.is_ready() {
+        timer.reset(Instant::now() + patience.read);
+    } else if sender.bytes_sent != before {
+        timer.reset(Instant::now() + patience.send);
+    }
+    outcome.map_err(|failure| match failure {
+        SendFailure::Socket(call, error) => Failure::call(call, &error, During::Sending),
+        SendFailure::Body(text) => Failure::new(FailureKind::ClientBody, text),
+    })
+}
+
+/// Reads what is there; zero is the end.
+pub(crate) fn poll_fill(
+    context: &mut Context<'_>,
+    connection: &mut Connection,
+) -> Poll<io::Result<usize>> {
+    connection.inbox.reserve(READ_BYTES);
+    connection.stream.poll_read(context, &mut connection.inbox)
+}

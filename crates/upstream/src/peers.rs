@@ -1,0 +1,315 @@
+//! Which peer of a group is called: nginx's smooth weighted round robin, least connections, and
+//! the client's address; and which peers are left alone for a while.
+//!
+//! A policy: no clock, no socket. Time comes in as milliseconds of the monotonic clock.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use plan::FrontPlan;
+use plan::front::GroupId;
+use plan::front::upstream::{Balance, Group, Peer, PeerAddress};
+
+/// Rounds that `ip_hash` looks for a live peer before it falls back to round robin.
+const HASH_ROUNDS_MAX: u32 = 20;
+
+/// The groups of one plan and the health of their peers, shared by all threads.
+#[derive(Debug)]
+pub struct PeerStates {
+    groups: Vec<Arc<Balancer>>,
+}
+
+impl PeerStates {
+    /// All peers are thought to be well.
+    pub fn new(plan: &FrontPlan) -> Arc<PeerStates> {
+        let groups = plan.groups.iter().map(|group| Arc::new(Balancer::new(group))).collect();
+        Arc::new(PeerStates { groups })
+    }
+
+    pub(crate) fn group(&self, id: GroupId) -> Option<&Arc<Balancer>> {
+        self.groups.get(id.0 as usize)
+    }
+}
+
+/// A group and the state of its peers.
+#[derive(Debug)]
+pub(crate) struct Balancer {
+    pub name: Arc<str>,
+    pub peers: Vec<BalancedPeer>,
+    pub keepalive: usize,
+    pub keepalive_timeout_ms: u64,
+    pub keepalive_requests: u32,
+    balance: Balance,
+    /// Guards the counters of all peers; held for one choice or one report, never across a wait.
+    states: Mutex<Vec<PeerState>>,
+}
+
+/// What does not change about a peer.
+#[derive(Debug)]
+pub(crate) struct BalancedPeer {
+    pub address: PeerAddress,
+    pub written: Arc<str>,
+    weight: i64,
+    max_fails: u32,
+    fail_timeout_ms: u64,
+    max_conns: u32,
+    backup: bool,
+    down: bool,
+}
+
+#[derive(Clone, Debug, Default)]
+struct PeerState {
+    current_weight: i64,
+    effective_weight: i64,
+    connections: u32,
+    fails: u32,
+    /// When it failed last.
+    failed_at: u64,
+    /// When a failed peer was last given a chance.
+    checked_at: u64,
+}
+
+/// Peers a request has already tried.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tried(Vec<usize>);
+
+/// A peer that was chosen; reports that the attempt is over when dropped.
+#[derive(Debug)]
+pub(crate) struct Chosen {
+    pub balancer: Arc<Balancer>,
+    pub index: usize,
+}
+
+impl Balancer {
+    pub fn new(group: &Group) -> Balancer {
+        let peers: Vec<BalancedPeer> = group.peers.iter().map(BalancedPeer::new).collect();
+        let states = peers
+            .iter()
+            .map(|peer| PeerState { effective_weight: peer.weight, ..PeerState::default() })
+            .collect();
+        Balancer {
+            name: group.name.as_str().into(),
+            peers,
+            keepalive: group.keepalive as usize,
+            keepalive_timeout_ms: millis(group.keepalive_timeout),
+            keepalive_requests: group.keepalive_requests,
+            balance: group.balance.clone(),
+            states: Mutex::new(states),
+        }
+    }
+
+    /// A group of one, for an address worked out at request time.
+    pub fn single(address: PeerAddress, written: &str) -> Balancer {
+        let peer = BalancedPeer {
+            address,
+            written: written.into(),
+            weight: 1,
+            max_fails: 0,
+            fail_timeout_ms: 0,
+            max_conns: 0,
+            backup: false,
+            down: false,
+        };
+        Balancer {
+            name: written.into(),
+            peers: vec![peer],
+            keepalive: 0,
+            keepalive_timeout_ms: 0,
+            keepalive_requests: 0,
+            balance: Balance::RoundRobin,
+            states: Mutex::new(vec![PeerState { effective_weight: 1, ..PeerState::default() }]),
+        }
+    }
+
+    /// Chooses a peer that `tried` does not hold and adds it there; `None` if nobody is live.
+    pub fn choose(
+        self: &Arc<Balancer>,
+        tried: &mut Tried,
+        client: Option<IpAddr>,
+        now: u64,
+    ) -> Option<Chosen> {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let index = self
+            .choose_among(&mut states, tried, client, now, false)
+            .or_else(|| self.choose_among(&mut states, tried, client, now, true))?;
+        let (peer, state) = (self.peers.get(index)?, states.get_mut(index)?);
+        state.connections = state.connections.saturating_add(1);
+        if now.saturating_sub(state.checked_at) > peer.fail_timeout_ms {
+            state.checked_at = now;
+        }
+        tried.0.push(index);
+        Some(Chosen { balancer: self.clone(), index })
+    }
+
+    fn choose_among(
+        &self,
+        states: &mut [PeerState],
+        tried: &Tried,
+        client: Option<IpAddr>,
+        now: u64,
+        backup: bool,
+    ) -> Option<usize> {
+        let live: Vec<usize> = (0..self.peers.len())
+            .filter(|&index| self.peers[index].backup == backup && !tried.0.contains(&index))
+            .filter(|&index| self.is_live(index, states, now))
+            .collect();
+        match self.balance {
+            _ if live.len() <= 1 => live.first().copied(),
+            Balance::LeastConn => self.round_robin(states, &self.least_busy(states, &live)),
+            Balance::IpHash if !backup => match client.and_then(|ip| self.by_hash(ip, &live)) {
+                Some(index) => Some(index),
+                None => self.round_robin(states, &live),
+            },
+            Balance::IpHash | Balance::RoundRobin => self.round_robin(states, &live),
+        }
+    }
+
+    fn is_live(&self, index: usize, states: &[PeerState], now: u64) -> bool {
+        let (Some(peer), Some(state)) = (self.peers.get(index), states.get(index)) else {
+            return false;
+        };
+        // The only peer of a group is never given up: that would help nobody.
+        let rests = self.peers.len() > 1
+            && peer.max_fails != 0
+            && state.fails >= peer.max_fails
+            && now.saturating_sub(state.checked_at) <= peer.fail_timeout_ms;
+        let full = peer.max_conns != 0 && state.connections >= peer.max_conns;
+        !peer.down && !rests && !full
+    }
+
+    /// Everybody gains its weight, the richest is chosen and pays what all gained: the choices
+    /// of a heavy peer are spread evenly between those of the others.
+    fn round_robin(&self, states: &mut [PeerState], live: &[usize]) -> Option<usize> {
+        let mut total = 0;
+        let mut best: Option<(usize, i64)> = None;
+        for &index in live {
+            let (peer, state) = (self.peers.get(index)?, states.get_mut(index)?);
+            state.current_weight += state.effective_weight;
+            total += state.effective_weight;
+            // Trust that was lost by failing comes back step by step.
+            if state.effective_weight < peer.weight {
+                state.effective_weight += 1;
+            }
+            if best.is_none_or(|(_, weight)| state.current_weight > weight) {
+                best = Some((index, state.current_weight));
+            }
+        }
+        let (index, _) = best?;
+        states.get_mut(index)?.current_weight -= total;
+        Some(index)
+    }
+
+    /// The live peers with the fewest connections for their weight.
+    fn least_busy(&self, states: &[PeerState], live: &[usize]) -> Vec<usize> {
+        let load = |index: usize| {
+            // Compared over a common denominator, so that no precision is lost.
+            let connections = states.get(index).map_or(0, |state| i64::from(state.connections));
+            let weight = self.peers.get(index).map_or(1, |peer| peer.weight);
+            (connections, weight)
+        };
+        let less = |a: (i64, i64), b: (i64, i64)| (a.0 * b.1).cmp(&(b.0 * a.1));
+        let Some(least) = live.iter().map(|&index| load(index)).min_by(|a, b| less(*a, *b)) else {
+            return Vec::new();
+        };
+        live.iter().copied().filter(|&index| less(load(index), least).is_eq()).collect()
+    }
+
+    /// nginx's hash of the address: the first three bytes of IPv4, all of IPv6.
+    fn by_hash(&self, client: IpAddr, live: &[usize]) -> Option<usize> {
+        let total: i64 =
+            self.peers.iter().filter(|peer| !peer.backup).map(|peer| peer.weight).sum();
+        let mut hash: u32 = 89;
+        for _ in 0..HASH_ROUNDS_MAX {
+            hash = match client {
+                IpAddr::V4(ip) => fold(hash, &ip.octets()[..3]),
+                IpAddr::V6(ip) => fold(hash, &ip.octets()),
+            };
+            let mut left = i64::from(hash) % total.max(1);
+            let primary = (0..self.peers.len()).filter(|&index| !self.peers[index].backup);
+            for index in primary {
+                left -= self.peers.get(index)?.weight;
+                if left < 0 {
+                    if live.contains(&index) {
+                        return Some(index);
+                    }
+                    break;
+                }
+            }
+        }
+        None
+    }
+
+    fn note_failure(&self, index: usize, now: u64) {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let (Some(peer), Some(state)) = (self.peers.get(index), states.get_mut(index)) else {
+            return;
+        };
+        state.fails = state.fails.saturating_add(1);
+        state.failed_at = now;
+        state.checked_at = now;
+        if peer.max_fails != 0 {
+            let loss = peer.weight / i64::from(peer.max_fails);
+            state.effective_weight = (state.effective_weight - loss).max(0);
+        }
+    }
+
+    fn note_success(&self, index: usize) {
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(state) = states.get_mut(index)
+            && state.failed_at < state.checked_at
+        {
+            state.fails = 0;
+        }
+    }
+
+    /// How many peers a request may try at most.
+    pub fn tries(&self) -> usize {
+        self.peers.iter().filter(|peer| !peer.down).count()
+    }
+}
+
+impl BalancedPeer {
+    fn new(peer: &Peer) -> BalancedPeer {
+        BalancedPeer {
+            address: peer.address.clone(),
+            written: peer.written.as_str().into(),
+            weight: i64::from(peer.weight.max(1)),
+            max_fails: peer.max_fails,
+            fail_timeout_ms: millis(peer.fail_timeout),
+            max_conns: peer.max_conns,
+            backup: peer.backup,
+            down: peer.down,
+        }
+    }
+}
+
+impl Chosen {
+    pub fn peer(&self) -> &BalancedPeer {
+        &self.balancer.peers[self.index]
+    }
+
+    pub fn note_failure(&self, now: u64) {
+        self.balancer.note_failure(self.index, now);
+    }
+
+    pub fn note_success(&self) {
+        self.balancer.note_success(self.index);
+    }
+}
+
+impl Drop for Chosen {
+    fn drop(&mut self) {
+        let mut states = self.balancer.states.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(state) = states.get_mut(self.index) {
+            state.connections = state.connections.saturating_sub(1);
+        }
+    }
+}
+
+fn fold(hash: u32, bytes: &[u8]) -> u32 {
+    bytes.iter().fold(hash, |hash, byte| (hash * 113 + u32::from(*byte)) % 6271)
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

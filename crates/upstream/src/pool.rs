@@ -1,0 +1,113 @@
+//! Connections of this thread that wait for their next request.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use net::Stream;
+
+use crate::peers::Balancer;
+
+/// An open connection to a peer.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub stream: Stream,
+    /// What was received and not yet taken.
+    pub inbox: BytesMut,
+    /// Requests it has served, the current one included.
+    pub requests: u32,
+    /// It served a request before this one.
+    pub reused: bool,
+}
+
+impl Connection {
+    pub fn new(stream: Stream) -> Connection {
+        Connection { stream, inbox: BytesMut::new(), requests: 1, reused: false }
+    }
+
+    /// Whether the peer is still there and silent: a connection that says something between two
+    /// answers, or has ended, is of no use.
+    fn is_quiet(&self) -> bool {
+        let mut byte = [0u8; 1];
+        let read = match &self.stream {
+            Stream::Tcp(stream) => stream.try_read(&mut byte),
+            Stream::Unix(stream) => stream.try_read(&mut byte),
+        };
+        self.inbox.is_empty()
+            && read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+}
+
+/// Idle connections, most recently used first, over all groups of one plan.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    idle: RefCell<VecDeque<Idle>>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    connection: Connection,
+    balancer: Arc<Balancer>,
+    peer: usize,
+    since: u64,
+}
+
+/// Where a connection goes when its answer has been read.
+#[derive(Clone, Debug)]
+pub(crate) struct Home {
+    pub pool: Rc<Pool>,
+    pub balancer: Arc<Balancer>,
+    pub peer: usize,
+}
+
+impl Pool {
+    /// Takes a live connection to that peer, the one used last. Dead and stale ones on the way
+    /// are closed.
+    pub fn take(&self, balancer: &Arc<Balancer>, peer: usize, now: u64) -> Option<Connection> {
+        let mut idle = self.idle.borrow_mut();
+        loop {
+            let found = idle
+                .iter()
+                .position(|idle| idle.peer == peer && Arc::ptr_eq(&idle.balancer, balancer))?;
+            let Idle { mut connection, since, .. } = idle.remove(found)?;
+            let stale = now.saturating_sub(since) >= balancer.keepalive_timeout_ms;
+            if !stale && connection.is_quiet() {
+                connection.requests += 1;
+                connection.reused = true;
+                return Some(connection);
+            }
+        }
+    }
+
+    /// Closes connections that have been idle for longer than their group allows, or have ended.
+    pub fn sweep(&self, now: u64) {
+        self.idle.borrow_mut().retain(|idle| {
+            now.saturating_sub(idle.since) < idle.balancer.keepalive_timeout_ms
+                && idle.connection.is_quiet()
+        });
+    }
+}
+
+impl Home {
+    /// Keeps the connection if its group has room and it has not served its time.
+    pub fn keep(&self, connection: Connection, now: u64) {
+        let balancer = &self.balancer;
+        if balancer.keepalive == 0
+            || connection.requests >= balancer.keepalive_requests
+            || !connection.inbox.is_empty()
+        {
+            return;
+        }
+        let mut idle = self.pool.idle.borrow_mut();
+        let same = |idle: &Idle| Arc::ptr_eq(&idle.balancer, balancer);
+        if idle.iter().filter(|idle| same(idle)).count() >= balancer.keepalive
+            && let Some(oldest) = idle.iter().rposition(same)
+        {
+            idle.remove(oldest);
+        }
+        let balancer = balancer.clone();
+        idle.push_front(Idle { connection, balancer, peer: self.peer, since: now });
+    }
+}
