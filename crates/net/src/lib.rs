@@ -2,13 +2,15 @@
 //!
 //! Rooms: [`listener`] (accepting on shared sockets), [`stream`] (a client's connection, TCP or
 //! Unix), [`watch`] (one coarse deadline per connection), [`pool`] (read buffers that idle
-//! connections give back), [`temp_file`] (bodies that do not fit into memory).
+//! connections give back), [`temp_file`] (bodies that do not fit into memory), [`store`]
+//! (cached objects).
 //!
 //! Invariants: everything here belongs to one thread and its runtime; an idle connection holds
 //! no read buffer; a deadline that passes wakes its task exactly once.
 
 pub mod listener;
 pub mod pool;
+pub mod store;
 pub mod stream;
 pub mod temp_file;
 pub mod watch;

@@ -108,6 +108,20 @@ pub fn executable(path: &Path) -> bool {
     unsafe { libc::faccessat(libc::AT_FDCWD, name.as_ptr(), libc::X_OK, libc::AT_EACCESS) == 0 }
 }
 
+/// Bytes that an ordinary user may still write to the file system that `path` is on.
+///
+/// # Errors
+/// As `statvfs(3)`.
+pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    let name = CString::new(path.as_os_str().as_bytes())?;
+    let mut answer = std::mem::MaybeUninit::<libc::statvfs>::uninit();
+    // SAFETY: `name` is NUL-terminated and `answer` has room for the structure; both outlive the call.
+    check(unsafe { libc::statvfs(name.as_ptr(), answer.as_mut_ptr()) })?;
+    // SAFETY: the call succeeded, so it has filled the structure in.
+    let answer = unsafe { answer.assume_init() };
+    Ok(answer.f_bavail.saturating_mul(answer.f_frsize))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,210 @@
+//! Reading, checking and writing the files of objects.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use cache::{CacheKey, Hash, Times, VaryInputs};
+use md5::{Digest, Md5};
+use message::ResponseHead;
+
+use super::MEMORY_OBJECT_BYTES_MAX;
+use super::format::{DESCRIPTION_BYTES_MAX, Description, FIXED_BYTES, FixedHead};
+
+/// Bytes read at once while a body is checked.
+const CHECK_BYTES: usize = 256 * 1024;
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    inode: u64,
+    pub bytes: u64,
+    modified: (i64, i64),
+}
+
+/// What a file's heads said.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub key: Bytes,
+    pub vary: String,
+    pub variant: Hash,
+    pub head: Arc<ResponseHead>,
+    pub fixed: FixedHead,
+    pub body_offset: u64,
+    pub body_len: u64,
+}
+
+impl Loaded {
+    /// The hash under which the variant that a request wants is stored, if not under the key's
+    /// own; the key's own if the object does not vary.
+    pub(super) fn wanted_variant(&self, key: &CacheKey, request: &dyn VaryInputs) -> Hash {
+        if self.vary.is_empty() {
+            return key.hash;
+        }
+        cache::vary::variant(key, &self.vary, request)
+    }
+}
+
+/// A file whose checksums are right.
+pub(super) struct Checked {
+    pub loaded: Arc<Loaded>,
+    pub times: Times,
+    pub stamp: Stamp,
+    /// The body, if it is small.
+    pub body: Option<Bytes>,
+}
+
+/// Why there is no object in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LoadError {
+    /// There is no file, or it cannot be read now.
+    Unreadable,
+    /// It is not, or not any more, what was written.
+    Damaged,
+    /// It is longer than the caller wants to check here.
+    TooLongForHere,
+}
+
+/// Makes a directory and those above it, for our user only.
+pub(super) fn make_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Opens a file for reading.
+pub(super) fn open(path: &Path) -> io::Result<(File, Stamp)> {
+    let file = File::open(path)?;
+    let stamp = stamp(&file)?;
+    Ok((file, stamp))
+}
+
+fn stamp(file: &File) -> io::Result<Stamp> {
+    let data = file.metadata()?;
+    let modified = (data.mtime(), data.mtime_nsec());
+    Ok(Stamp { inode: data.ino(), bytes: data.size(), modified })
+}
+
+/// Reads a file's heads; the body is not looked at, but its length must be right.
+pub(super) fn load_heads(path: &Path) -> Result<(File, Loaded, Stamp), LoadError> {
+    let (file, stamp) = open(path).map_err(|_| LoadError::Unreadable)?;
+    let loaded = heads(&file, stamp).ok_or(LoadError::Damaged)?;
+    Ok((file, loaded, stamp))
+}
+
+fn heads(mut file: &File, stamp: Stamp) -> Option<Loaded> {
+    let mut fixed = [0; FIXED_BYTES];
+    file.read_exact(&mut fixed).ok()?;
+    let fixed = FixedHead::decode(&fixed)?;
+    let description_len = fixed.description_len as usize;
+    if description_len > DESCRIPTION_BYTES_MAX {
+        return None;
+    }
+    let body_offset = (FIXED_BYTES + description_len) as u64;
+    if body_offset.checked_add(fixed.body_len)? != stamp.bytes {
+        return None;
+    }
+    let mut description = vec![0; description_len];
+    file.read_exact(&mut description).ok()?;
+    if Hash::of(&[&description]) != fixed.description_sum {
+        return None;
+    }
+    let description = Description::decode(description.into(), fixed.body_len)?;
+    Some(Loaded {
+        key: description.key,
+        vary: description.vary,
+        variant: description.variant,
+        head: Arc::new(description.head),
+        fixed,
+        body_offset,
+        body_len: fixed.body_len,
+    })
+}
+
+/// Reads a file and checks all of it, unless its body is longer than `body_bytes_max`.
+pub(super) fn load(path: &Path, body_bytes_max: u64) -> Result<Checked, LoadError> {
+    let (file, loaded, stamp) = load_heads(path)?;
+    if loaded.body_len > body_bytes_max {
+        return Err(LoadError::TooLongForHere);
+    }
+    let (sum, body) = if loaded.body_len <= MEMORY_OBJECT_BYTES_MAX {
+        let mut body = vec![0; loaded.body_len as usize];
+        (&file).read_exact(&mut body).map_err(|_| LoadError::Damaged)?;
+        (Hash::of(&[&body]), Some(Bytes::from(body)))
+    } else {
+        (sum_of_rest(&file, loaded.body_len).map_err(|_| LoadError::Damaged)?, None)
+    };
+    if sum != loaded.fixed.body_sum {
+        return Err(LoadError::Damaged);
+    }
+    let times = loaded.fixed.times;
+    Ok(Checked { loaded: Arc::new(loaded), times, stamp, body })
+}
+
+fn sum_of_rest(mut file: &File, mut left: u64) -> io::Result<Hash> {
+    let mut digest = Md5::new();
+    let mut buffer = vec![0; CHECK_BYTES];
+    while left > 0 {
+        let wanted = left.min(CHECK_BYTES as u64) as usize;
+        let piece = buffer.get_mut(..wanted).unwrap_or_default();
+        file.read_exact(piece)?;
+        digest.update(&*piece);
+        left -= wanted as u64;
+    }
+    Ok(Hash(digest.finalize().into()))
+}
+
+/// Creates a file beside the one it will replace; missing directories are made.
+pub(super) fn create_beside(path: &Path) -> io::Result<(File, PathBuf)> {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = path.with_file_name(format!("{name}.{}-{number:010}", std::process::id()));
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true).mode(0o600);
+    match options.open(&temporary) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make_directory(path.parent().unwrap_or(path))?;
+            Ok((options.open(&temporary)?, temporary))
+        }
+        result => Ok((result?, temporary)),
+    }
+}
+
+/// Writes the heads of a file whose body is in place, and gives it its name.
+pub(super) fn finish(
+    file: &File,
+    temporary: &Path,
+    path: &Path,
+    heads: &[u8],
+) -> io::Result<Stamp> {
+    file.write_all_at(heads, 0)?;
+    let stamp = stamp(file)?;
+    if let Err(error) = std::fs::rename(temporary, path) {
+        if error.kind() != io::ErrorKind::NotFound {
+            return Err(error);
+        }
+        // The variant's directory may be another one than the file was made in.
+        make_directory(path.parent().unwrap_or(path))?;
+        std::fs::rename(temporary, path)?;
+    }
+    Ok(stamp)
+}
+
+/// Writes new times into a file, if it still is the one that was stamped.
+pub(super) fn rewrite_times(
+    path: &Path,
+    loaded: &Loaded,
+    times: Times,
+    stamped: Stamp,
+) -> io::Result<Option<Stamp>> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    if stamp(&file)? != stamped {
+        return Ok(None);
+    }
+    let fixed = FixedHead { times, ..loaded.fixed };
+    file.write_all_at(&fixed.encode(), 0)?;
+    stamp(&file).map(Some)
+}

@@ -1,0 +1,185 @@
+//! The file of an object: a fixed head, a description, the body.
+//!
+//! ```text
+//! fixed head (100 bytes, little endian)
+//!   magic 8 | stored, valid until, stale while revalidate, stale if error: 8 each (ms)
+//!   body length 8 | description length 4 | MD5 of body 16 | MD5 of description 16
+//!   MD5 of all before 16
+//! description
+//!   key | Vary names | variant hash 16 | status 2 | reason | field count 4 | (name, value)*
+//!   texts have their length (4) before them
+//! body
+//! ```
+
+use bytes::{Buf, BufMut, Bytes};
+use cache::{Hash, Times};
+use message::{BodyLength, Header, ResponseHead};
+
+const MAGIC: &[u8; 8] = b"propyln\x01";
+
+/// Bytes of the fixed head.
+pub(super) const FIXED_BYTES: usize = 100;
+
+/// Bytes of the fixed head that its own checksum covers.
+const SUMMED_BYTES: usize = 84;
+
+/// Bytes of a description at most.
+pub(super) const DESCRIPTION_BYTES_MAX: usize = 1024 * 1024;
+
+/// The fixed head, read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FixedHead {
+    pub times: Times,
+    pub body_len: u64,
+    pub description_len: u32,
+    pub body_sum: Hash,
+    pub description_sum: Hash,
+}
+
+impl FixedHead {
+    /// As it stands in the file.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(FIXED_BYTES);
+        out.put_slice(MAGIC);
+        out.put_u64_le(self.times.stored_unix_ms);
+        out.put_u64_le(self.times.valid_until_unix_ms);
+        out.put_u64_le(self.times.stale_while_revalidate_ms);
+        out.put_u64_le(self.times.stale_if_error_ms);
+        out.put_u64_le(self.body_len);
+        out.put_u32_le(self.description_len);
+        out.put_slice(&self.body_sum.0);
+        out.put_slice(&self.description_sum.0);
+        let sum = Hash::of(&[&out]);
+        out.put_slice(&sum.0);
+        out
+    }
+
+    /// Reads it; `None` if anything is wrong.
+    pub(super) fn decode(bytes: &[u8; FIXED_BYTES]) -> Option<FixedHead> {
+        let (summed, sum) = bytes.split_at_checked(SUMMED_BYTES)?;
+        if Hash::of(&[summed]).0 != sum {
+            return None;
+        }
+        let mut rest = summed.strip_prefix(MAGIC)?;
+        let times = Times {
+            stored_unix_ms: rest.get_u64_le(),
+            valid_until_unix_ms: rest.get_u64_le(),
+            stale_while_revalidate_ms: rest.get_u64_le(),
+            stale_if_error_ms: rest.get_u64_le(),
+        };
+        let body_len = rest.get_u64_le();
+        let description_len = rest.get_u32_le();
+        let body_sum = hash(&mut rest)?;
+        let description_sum = hash(&mut rest)?;
+        Some(FixedHead { times, body_len, description_len, body_sum, description_sum })
+    }
+}
+
+/// What an object is, apart from its times and its body.
+#[derive(Clone, Debug)]
+pub(super) struct Description {
+    pub key: Bytes,
+    /// Lower case, joined by commas; empty if the response does not vary.
+    pub vary: String,
+    /// Meaningless without `vary`.
+    pub variant: Hash,
+    pub head: ResponseHead,
+}
+
+impl Description {
+    /// As it stands in the file; `None` if it is too long.
+    pub(super) fn encode(&self) -> Option<Vec<u8>> {
+        let mut out = Vec::with_capacity(512);
+        put_text(&mut out, &self.key)?;
+        put_text(&mut out, self.vary.as_bytes())?;
+        out.put_slice(&self.variant.0);
+        out.put_u16_le(self.head.status);
+        put_text(&mut out, &self.head.reason)?;
+        out.put_u32_le(u32::try_from(self.head.headers.len()).ok()?);
+        for header in &self.head.headers {
+            put_text(&mut out, &header.name)?;
+            put_text(&mut out, &header.value)?;
+        }
+        (out.len() <= DESCRIPTION_BYTES_MAX).then_some(out)
+    }
+
+    /// Reads it; `None` if anything is wrong.
+    pub(super) fn decode(bytes: Bytes, body_len: u64) -> Option<Description> {
+        let mut rest = bytes;
+        let key = text(&mut rest)?;
+        let vary = String::from_utf8(text(&mut rest)?.to_vec()).ok()?;
+        let variant = Hash(rest.get(..16)?.try_into().ok()?);
+        rest.advance(16);
+        let status = rest.try_get_u16_le().ok()?;
+        let mut head = ResponseHead::new(status, BodyLength::Length(body_len));
+        head.reason = text(&mut rest)?;
+        for _ in 0..rest.try_get_u32_le().ok()? {
+            let name = text(&mut rest)?;
+            head.push(Header::new(name, text(&mut rest)?));
+        }
+        rest.is_empty().then_some(Description { key, vary, variant, head })
+    }
+}
+
+fn hash(rest: &mut &[u8]) -> Option<Hash> {
+    let (bytes, tail) = rest.split_first_chunk::<16>()?;
+    *rest = tail;
+    Some(Hash(*bytes))
+}
+
+fn put_text(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
+    out.put_u32_le(u32::try_from(text.len()).ok()?);
+    out.put_slice(text);
+    Some(())
+}
+
+fn text(rest: &mut Bytes) -> Option<Bytes> {
+    let len = rest.try_get_u32_le().ok()? as usize;
+    (len <= rest.len()).then(|| rest.split_to(len))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use cache::{Hash, Times};
+    use message::{BodyLength, Header, ResponseHead};
+
+    use super::{Description, FIXED_BYTES, FixedHead};
+
+    fn description() -> Description {
+        let mut head = ResponseHead::new(200, BodyLength::Length(7));
+        head.push(Header::new("X-A", "1"));
+        head.push(Header::new("X-B", ""));
+        let key = Bytes::from_static(b"key");
+        Description { key, vary: "accept".into(), variant: Hash([3; 16]), head }
+    }
+
+    #[test]
+    fn a_description_survives_the_way_there_and_back_and_no_cut() {
+        let bytes = Bytes::from(description().encode().unwrap());
+        let back = Description::decode(bytes.clone(), 7).unwrap();
+        assert_eq!(back.head.headers, description().head.headers);
+        assert_eq!((back.key, back.vary, back.head.status), ("key".into(), "accept".into(), 200));
+        for end in 0..bytes.len() {
+            assert!(Description::decode(bytes.slice(..end), 7).is_none(), "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn a_fixed_head_with_any_byte_changed_is_none() {
+        let head = FixedHead {
+            times: Times { stored_unix_ms: 1, valid_until_unix_ms: 2, ..Times::default() },
+            body_len: 3,
+            description_len: 4,
+            body_sum: Hash([5; 16]),
+            description_sum: Hash([6; 16]),
+        };
+        let good: [u8; FIXED_BYTES] = head.encode().try_into().unwrap();
+        assert_eq!(FixedHead::decode(&good), Some(head));
+        for at in 0..FIXED_BYTES {
+            let mut bad = good;
+            bad[at] ^= 0x10;
+            assert_eq!(FixedHead::decode(&bad), None, "byte {at}");
+        }
+    }
+}
