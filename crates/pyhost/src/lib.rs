@@ -17,20 +17,15 @@ pub mod wsgi;
 
 use pyo3::prelude::*;
 
+/// The nursery's whole life; called once, by the program the master starts.
+#[pyfunction]
+fn nursery_main(py: Python<'_>) -> PyResult<()> {
+    nursery::main(py)
+}
+
 /// The extension module, `_pyhost`.
 #[pymodule]
 fn _pyhost(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_function(wrap_pyfunction!(nursery_main, module)?)?;
     wsgi::probe::register(module)
-}
-
-/// The extension module, as the interpreter sees it.
-#[pyo3::pymodule]
-mod _pyhost {
-    use pyo3::prelude::*;
-
-    /// The nursery's whole life; called once, by the program the master starts.
-    #[pyfunction]
-    fn nursery_main(py: Python<'_>) -> PyResult<()> {
-        crate::nursery::main(py)
-    }
 }

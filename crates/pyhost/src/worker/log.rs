@@ -1,0 +1,154 @@
+//! Lines on standard error: notes, and one line per request in uWSGI's default format.
+
+use std::cell::RefCell;
+use std::io::Write;
+use std::time::UNIX_EPOCH;
+
+use crate::exchange::Served;
+
+/// Longest request line; uWSGI's limit as well.
+const LINE_BYTES_MAX: usize = 4096;
+
+/// Facts of a served request that the line shows beside [`Served`].
+pub struct Entry<'a> {
+    /// CGI variables, coded.
+    pub vars: &'a [u8],
+    /// What became of it.
+    pub served: &'a Served,
+    /// Requests this worker has served, this one included.
+    pub worker_requests: u64,
+    /// The same of all workers.
+    pub total_requests: u64,
+    /// How long it took, in ms.
+    pub elapsed_ms: u64,
+    /// How many times the app was asked for more.
+    pub switches: u32,
+    /// Number of the request thread.
+    pub core: u32,
+    /// Seconds since 1970 when it began.
+    pub started: u64,
+}
+
+/// Writes a note, prefixed with the time as uWSGI's own messages about requests are.
+pub fn note(text: &str) {
+    let seconds = wall_seconds();
+    let mut line = with_ctime(seconds, |time| format!("{time} - "));
+    // Text from a client must not be able to forge a line.
+    line.extend(text.chars().map(|c| if c.is_control() { '?' } else { c }));
+    line.push('\n');
+    write_line(line.as_bytes());
+}
+
+/// Writes several lines at once, as they are.
+pub fn write_line(bytes: &[u8]) {
+    // Nothing can be done about a log that cannot be written.
+    let _ = std::io::stderr().lock().write_all(bytes);
+}
+
+/// Seconds since 1970.
+pub fn wall_seconds() -> u64 {
+    sys::clock::wall().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
+/// Writes the line of a request. `out` is a buffer to build it in.
+pub fn request(out: &mut Vec<u8>, entry: &Entry<'_>) {
+    let mut facts = Facts::default();
+    for (name, value) in proto::uwsgi::vars(entry.vars).flatten() {
+        facts.count += 1;
+        match name {
+            b"REMOTE_ADDR" => facts.address = value,
+            b"REMOTE_USER" => facts.user = value,
+            b"REQUEST_METHOD" => facts.method = value,
+            b"REQUEST_URI" => facts.uri = value,
+            b"SERVER_PROTOCOL" => facts.protocol = value,
+            _ => {}
+        }
+    }
+    out.clear();
+    push_line(out, entry, &facts);
+    if out.len() > LINE_BYTES_MAX {
+        // The address of the resource is what makes a line long.
+        facts.uri = facts.uri.get(..LINE_BYTES_MAX / 2).unwrap_or(facts.uri);
+        out.clear();
+        push_line(out, entry, &facts);
+    }
+    for byte in out.iter_mut() {
+        // Values from a packet may hold anything: one request, one line.
+        if byte.is_ascii_control() {
+            *byte = b'?';
+        }
+    }
+    out.push(b'\n');
+    write_line(out);
+}
+
+#[derive(Default)]
+struct Facts<'a> {
+    count: u32,
+    address: &'a [u8],
+    user: &'a [u8],
+    method: &'a [u8],
+    uri: &'a [u8],
+    protocol: &'a [u8],
+}
+
+fn push_line(out: &mut Vec<u8>, entry: &Entry<'_>, facts: &Facts<'_>) {
+    let served = entry.served;
+    // Writing to a Vec cannot fail.
+    let _ = write!(
+        out,
+        "[pid: {}|app: 0|req: {}/{}] ",
+        std::process::id(),
+        entry.worker_requests,
+        entry.total_requests
+    );
+    out.extend_from_slice(facts.address);
+    out.extend_from_slice(b" (");
+    out.extend_from_slice(facts.user);
+    let bytes = entry.vars.len();
+    let _ = write!(out, ") {{{} vars in {bytes} bytes}} [", facts.count);
+    with_ctime(entry.started, |time| out.extend_from_slice(time.as_bytes()));
+    out.extend_from_slice(b"] ");
+    out.extend_from_slice(facts.method);
+    out.push(b' ');
+    out.extend_from_slice(facts.uri);
+    let via = if served.via_sendfile { " via sendfile() " } else { " " };
+    let _ = write!(
+        out,
+        " => generated {} bytes in {} msecs{via}(",
+        served.body_bytes, entry.elapsed_ms
+    );
+    out.extend_from_slice(facts.protocol);
+    let _ = write!(
+        out,
+        " {}) {} headers in {} bytes ({} switches on core {})",
+        served.status, served.header_count, served.header_bytes, entry.switches, entry.core
+    );
+}
+
+/// Hands the local time as ctime(3) writes it to `with`; made anew once per second.
+fn with_ctime<T>(seconds: u64, with: impl FnOnce(&str) -> T) -> T {
+    thread_local! {
+        static LAST: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
+    }
+    LAST.with_borrow_mut(|(at, text)| {
+        if *at != seconds {
+            *at = seconds;
+            *text = ctime(seconds);
+        }
+        with(text)
+    })
+}
+
+fn ctime(seconds: u64) -> String {
+    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let time = sys::clock::local(UNIX_EPOCH + std::time::Duration::from_secs(seconds));
+    let day = DAYS.get(usize::from(time.weekday)).unwrap_or(&"???");
+    let month = MONTHS.get(usize::from(time.month).wrapping_sub(1)).unwrap_or(&"???");
+    format!(
+        "{day} {month} {:>2} {:02}:{:02}:{:02} {}",
+        time.day, time.hour, time.minute, time.second, time.year
+    )
+}

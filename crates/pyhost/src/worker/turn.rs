@@ -1,0 +1,425 @@
+//! A request thread's loop: the next thing to do, the app, the next thing to do.
+
+use std::collections::VecDeque;
+use std::os::fd::{AsFd, AsRawFd};
+use std::sync::atomic::Ordering;
+
+use pyo3::prelude::*;
+use sys::clock::monotonic_ms;
+use sys::epoll::{Event, Events};
+
+use super::channel::{self, ChannelRequest, ChannelResponder, Received};
+use super::connection::{Connection, Turn};
+use super::harakiri::{self, Client, lock};
+use super::log;
+use super::read::{ReadyRequest, Scratch};
+use super::respond::StreamResponder;
+use super::statics;
+use super::table::{CONNECTION_BIT, NEVER};
+use super::{CONTROL, FIRST_LISTENER, QUEUE, REPLY, WAKE, Worker};
+use crate::exchange::{Request, Served};
+use crate::wsgi;
+use plan::app::Protocol;
+use proto::channel::REQUEST_BYTES_MAX;
+
+/// Events taken in one batch by a worker with one thread.
+const BATCH_EVENTS: usize = 64;
+/// Requests served one after the other from one connection before others get their turn.
+const PIPELINED_MAX: u32 = 32;
+/// How late the look at the deadlines may be while there is always something else to do.
+const LATE_MS: u64 = 1000;
+
+/// What a thread is to do next.
+enum Work {
+    /// A request on a connection of our own.
+    Connection(Box<Connection>, ReadyRequest),
+    /// A request from the front; its variables are in the thread's room.
+    Channel(ChannelRequest),
+    /// A signal came while waiting: Python handlers may want to run.
+    Signal,
+    /// The worker is done.
+    End,
+}
+
+/// What a thread has for itself.
+struct Thread<'a> {
+    worker: &'a Worker,
+    core: u32,
+    events: Events,
+    scratch: Scratch,
+    /// Datagrams of the private queue.
+    room: Vec<u8>,
+    /// Response heads and log lines.
+    buffer: Vec<u8>,
+    /// Connections with a whole request in memory that let others go first.
+    waiting: VecDeque<(Box<Connection>, ReadyRequest)>,
+}
+
+/// Serves until the worker is done.
+pub fn run(py: Python<'_>, worker: &Worker, core: u32) {
+    name_thread(py, worker, core);
+    let threaded = worker.is_threaded();
+    let mut thread = Thread {
+        worker,
+        core,
+        events: Events::with_room(if threaded { 1 } else { BATCH_EVENTS }),
+        scratch: Scratch::new(),
+        room: vec![0; if worker.queue.is_some() { REQUEST_BYTES_MAX } else { 0 }],
+        buffer: Vec::with_capacity(4096),
+        waiting: VecDeque::new(),
+    };
+    loop {
+        // One thread keeps the GIL as long as there is something to do.
+        let work = if threaded { None } else { thread.next_work(false) };
+        let work = work.or_else(|| py.detach(|| thread.next_work(true)));
+        match work {
+            Some(Work::Connection(connection, request)) => {
+                thread.serve_connection(py, connection, request);
+            }
+            Some(Work::Channel(request)) => thread.serve_channel(py, request),
+            Some(Work::Signal) | None => {
+                if let Err(error) = py.check_signals() {
+                    error.print(py);
+                }
+            }
+            Some(Work::End) => return,
+        }
+    }
+}
+
+/// Python shows the thread under the name uWSGI gives it.
+fn name_thread(py: Python<'_>, worker: &Worker, core: u32) {
+    if core == 0 {
+        return;
+    }
+    let name = format!("uWSGIWorker{}Core{core}", worker.number);
+    let named = py
+        .import("threading")
+        .and_then(|threading| threading.call_method0("current_thread")?.setattr("name", name));
+    if let Err(error) = named {
+        log::note(&format!("cannot name a request thread: {error}"));
+    }
+}
+
+impl Thread<'_> {
+    /// Finds the next thing to do; `None` if there is none and `may_wait` is false.
+    fn next_work(&mut self, may_wait: bool) -> Option<Work> {
+        loop {
+            if self.worker.is_finished() {
+                // The next thread that sleeps hears it from this one.
+                self.worker.wake.ring();
+                return Some(Work::End);
+            }
+            while let Some(event) = self.events.take() {
+                if let Some(work) = self.handle_event(event) {
+                    return Some(work);
+                }
+            }
+            let now = monotonic_ms();
+            let next = self.next_deadline_ms();
+            if next.saturating_add(LATE_MS) <= now {
+                self.handle_deadlines(now);
+            }
+            let at_once = !may_wait || !self.waiting.is_empty() || next <= now;
+            let timeout = match next {
+                _ if at_once => Some(0),
+                NEVER => None,
+                next => Some(next - now),
+            };
+            let count = match self.worker.epoll.wait(&mut self.events, timeout) {
+                Ok(count) => count,
+                Err(error) => {
+                    log::note(&format!("cannot wait for events: {error}"));
+                    self.worker.quiesce();
+                    return Some(Work::End);
+                }
+            };
+            if count > 0 {
+                continue;
+            }
+            if let Some((connection, request)) = self.waiting.pop_front() {
+                return Some(Work::Connection(connection, request));
+            }
+            if next <= now {
+                self.handle_deadlines(now);
+            } else if !may_wait {
+                return None;
+            } else if timeout.is_none() || monotonic_ms() < next {
+                return Some(Work::Signal);
+            }
+        }
+    }
+
+    fn next_deadline_ms(&self) -> u64 {
+        let worker = self.worker;
+        let table = lock(&worker.table).next_deadline_ms();
+        let accept = worker.accept_again_ms.load(Ordering::Relaxed);
+        let recycled = worker.recycle_asked.load(Ordering::Relaxed) || worker.is_quiescing();
+        let life = if recycled { NEVER } else { worker.life_end_ms };
+        table.min(accept).min(life)
+    }
+
+    fn handle_event(&mut self, event: Event) -> Option<Work> {
+        let worker = self.worker;
+        match event.token {
+            CONTROL => worker.read_control(),
+            WAKE => {
+                if worker.wake.read() {
+                    worker.quiesce();
+                }
+            }
+            QUEUE => return self.handle_queue(),
+            // The front sends nothing here: this is its end.
+            REPLY => {
+                for reply in &worker.replies {
+                    let _ = worker.epoll.remove(reply.as_fd());
+                }
+                worker.quiesce();
+            }
+            token if token & CONNECTION_BIT == 0 => {
+                let index = usize::try_from(token - FIRST_LISTENER).ok()?;
+                let connection = worker.accept(index)?;
+                // The request is usually there already.
+                return self.advance(connection, Connection::handle_event);
+            }
+            token => {
+                let connection = lock(&worker.table).claim(token)?;
+                return self.advance(connection, Connection::handle_event);
+            }
+        }
+        worker.finish_if_done();
+        None
+    }
+
+    fn handle_queue(&mut self) -> Option<Work> {
+        let worker = self.worker;
+        if worker.is_quiescing() {
+            return None;
+        }
+        let queue = worker.queue.as_ref()?;
+        // Counted before it is taken, so that the worker does not finish in between.
+        worker.channel_requests.fetch_add(1, Ordering::AcqRel);
+        let timeout = worker.settings.socket_timeout_ms;
+        match channel::receive(queue.as_fd(), &mut self.room, timeout) {
+            Received::Request(request) => return Some(Work::Channel(request)),
+            Received::Nothing => {}
+            Received::End => worker.quiesce(),
+        }
+        worker.channel_requests.fetch_sub(1, Ordering::AcqRel);
+        worker.finish_if_done();
+        None
+    }
+
+    fn handle_deadlines(&mut self, now: u64) {
+        let worker = self.worker;
+        if worker.accept_again_ms.load(Ordering::Relaxed) <= now {
+            worker.resume_accepting();
+        }
+        if worker.life_end_ms <= now {
+            worker.recycle("lifetime");
+        }
+        let expired = lock(&worker.table).expired(now);
+        for token in expired {
+            let Some(connection) = lock(&worker.table).claim(token) else { continue };
+            if let Some(Work::Connection(connection, request)) =
+                self.advance(connection, Connection::handle_deadline)
+            {
+                self.waiting.push_back((connection, request));
+            }
+        }
+        worker.finish_if_done();
+    }
+
+    /// Lets a connection take a step, and parks or closes it unless a request came out.
+    fn advance(
+        &mut self,
+        mut connection: Box<Connection>,
+        step: fn(&mut Connection, &mut Scratch, &super::settings::Settings) -> Turn,
+    ) -> Option<Work> {
+        match step(&mut connection, &mut self.scratch, &self.worker.settings) {
+            Turn::Request(request) => Some(Work::Connection(connection, request)),
+            Turn::Wait => {
+                self.park(connection);
+                None
+            }
+            Turn::Close => {
+                self.close(connection);
+                None
+            }
+        }
+    }
+
+    fn park(&mut self, mut connection: Box<Connection>) {
+        let worker = self.worker;
+        let interest = connection.interest(worker.is_threaded());
+        let known = connection.watched.replace(interest);
+        let mut deadline = connection.deadline_ms(&worker.settings);
+        if worker.is_quiescing() && connection.is_idle() {
+            deadline = deadline.min(monotonic_ms() + super::DRAIN_MS);
+        }
+        let token = connection.token;
+        let mut table = lock(&worker.table);
+        // Under the table's lock: another thread may get the event at once and must find the
+        // connection here, and nobody may close it before it is watched.
+        let told = match known {
+            None => worker.epoll.add(connection.socket.as_fd(), token, interest),
+            Some(known) if known == interest && !interest.once => Ok(()),
+            Some(_) => worker.epoll.change(connection.socket.as_fd(), token, interest),
+        };
+        if told.is_ok() {
+            table.park(connection, deadline);
+            return;
+        }
+        table.forget(token);
+        drop(table);
+        worker.finish_if_done();
+    }
+
+    fn close(&mut self, connection: Box<Connection>) {
+        let token = connection.token;
+        drop(connection);
+        lock(&self.worker.table).forget(token);
+        if self.worker.is_quiescing() {
+            self.worker.finish_if_done();
+        }
+    }
+
+    fn serve_connection(
+        &mut self,
+        py: Python<'_>,
+        mut connection: Box<Connection>,
+        mut request: ReadyRequest,
+    ) {
+        for _ in 0..PIPELINED_MAX {
+            match self.serve_one(py, &mut connection, request) {
+                Turn::Request(next) => request = next,
+                Turn::Wait => return self.park(connection),
+                Turn::Close => return self.close(connection),
+            }
+        }
+        self.waiting.push_back((connection, request));
+    }
+
+    fn serve_one(
+        &mut self,
+        py: Python<'_>,
+        connection: &mut Connection,
+        request: ReadyRequest,
+    ) -> Turn {
+        let worker = self.worker;
+        let started = log::wall_seconds();
+        let began_ms = monotonic_ms();
+        let client = harakiri::stream_client(&connection.socket);
+        let flight = worker.take_off(self.core, client, &request.vars);
+        let keep_alive = !worker.is_quiescing();
+        let mut responder = StreamResponder::new(
+            connection,
+            request.manner,
+            keep_alive,
+            worker.settings.socket_timeout_ms,
+            flight,
+            &mut self.buffer,
+        );
+        let ReadyRequest { vars, input, manner } = request;
+        let served = match statics::serve(py, &worker.plan.static_maps, &vars, &mut responder) {
+            Some(served) => served,
+            None => {
+                let direct = manner.protocol == Protocol::Http;
+                let request = Request { vars: &vars, input, direct };
+                wsgi::serve(py, &worker.app, request, &mut responder)
+            }
+        };
+        let (after, pieces) = responder.finish();
+        if let Some(flight) = flight {
+            harakiri::land(flight);
+        }
+        let entry = Facts { vars: &vars, served: &served, pieces, started, began_ms };
+        self.note_request(&entry);
+        self.scratch.recycle(vars);
+        connection.conclude(after, &mut self.scratch, &worker.settings)
+    }
+
+    fn serve_channel(&mut self, py: Python<'_>, request: ChannelRequest) {
+        let worker = self.worker;
+        let started = log::wall_seconds();
+        let began_ms = monotonic_ms();
+        let id = request.header.id;
+        let room = std::mem::take(&mut self.room);
+        let vars = room.get(request.vars).unwrap_or(&[]);
+        let Some(reply) = worker.replies.get(usize::from(request.header.front_thread)) else {
+            log::note("the front names a reply socket that does not exist");
+            worker.channel_requests.fetch_sub(1, Ordering::AcqRel);
+            self.room = room;
+            return;
+        };
+        self.score(id.wrapping_add(1), began_ms);
+        let client = Client::Channel { id, reply: reply.as_raw_fd() };
+        let flight = worker.take_off(self.core, client, vars);
+        let head_only = is_head(vars);
+        let mut responder =
+            ChannelResponder::new(id, reply.as_fd(), head_only, flight, &mut self.buffer);
+        let served = match statics::serve(py, &worker.plan.static_maps, vars, &mut responder) {
+            Some(served) => served,
+            None => {
+                let request = Request { vars, input: request.input, direct: false };
+                wsgi::serve(py, &worker.app, request, &mut responder)
+            }
+        };
+        let (pieces, front_gone) = responder.finish(py);
+        if let Some(flight) = flight {
+            harakiri::land(flight);
+        }
+        self.score(0, 0);
+        let entry = Facts { vars, served: &served, pieces, started, began_ms };
+        self.note_request(&entry);
+        self.room = room;
+        if front_gone {
+            worker.quiesce();
+        }
+        worker.channel_requests.fetch_sub(1, Ordering::AcqRel);
+        worker.finish_if_done();
+    }
+
+    /// Writes this thread's place on the scoreboard.
+    fn score(&self, id: u64, began_ms: u64) {
+        if let Some(word) = self.worker.slot(self.core, 1) {
+            word.store(began_ms, Ordering::Relaxed);
+        }
+        if let Some(word) = self.worker.slot(self.core, 0) {
+            word.store(id, Ordering::Release);
+        }
+    }
+
+    fn note_request(&mut self, facts: &Facts<'_>) {
+        let worker = self.worker;
+        let worker_requests = worker.count_request(self.core);
+        if !worker.plan.log.requests {
+            return;
+        }
+        let entry = log::Entry {
+            vars: facts.vars,
+            served: facts.served,
+            worker_requests,
+            total_requests: worker.total_requests(),
+            elapsed_ms: monotonic_ms().saturating_sub(facts.began_ms),
+            switches: facts.pieces,
+            core: self.core,
+            started: facts.started,
+        };
+        log::request(&mut self.buffer, &entry);
+    }
+}
+
+/// What is known of a request after it was served.
+struct Facts<'a> {
+    vars: &'a [u8],
+    served: &'a Served,
+    pieces: u32,
+    started: u64,
+    began_ms: u64,
+}
+
+fn is_head(vars: &[u8]) -> bool {
+    let method = proto::uwsgi::vars(vars).flatten().find(|(name, _)| *name == b"REQUEST_METHOD");
+    method.is_some_and(|(_, value)| value == b"HEAD")
+}
