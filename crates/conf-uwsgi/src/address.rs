@@ -39,7 +39,7 @@ pub fn parse(text: &str, directory: &Path) -> Result<(Address, Option<Fault>), F
 }
 
 fn inet(text: &str, host: &str, port: &str) -> Result<SocketAddr, Fault> {
-    let Ok(port) = port.parse::<u16>() else {
+    let Ok(port) = port.trim().parse::<u16>() else {
         let message = format!("not a port number after the last colon: {text}");
         return Err(Fault::fatal(message, "write `HOST:PORT`, or a path that starts with `/`"));
     };
@@ -93,6 +93,7 @@ mod tests {
             ("127.0.0.1:80", "127.0.0.1:80"),
             (":8000", "0.0.0.0:8000"),
             ("*:8000", "0.0.0.0:8000"),
+            (": 5000", "0.0.0.0:5000"),
             ("[::1]:80", "[::1]:80"),
             ("app.sock", "unix:/srv/app/app.sock"),
             ("/run/app.sock", "unix:/run/app.sock"),

@@ -87,11 +87,10 @@ pub fn apply_all(collector: &mut Collector<'_>, draft: &mut Draft) -> Asks {
             None => {}
             Some(Meaning::Answer(answer)) => tell_answer(collector, option, answer),
             Some(Meaning::Effect(Effect::Known(answer))) => tell_answer(collector, option, *answer),
-            Some(Meaning::Effect(Effect::Asks(what))) => {
-                if *what != Ask::ShowConfig || values::truth(&option.value) {
-                    asks.push((*what, option.value.clone()));
-                }
-            }
+            // `show-config = false` is the only one that can be switched off.
+            Some(Meaning::Effect(Effect::Asks(Ask::ShowConfig)))
+                if !values::truth(&option.value) => {}
+            Some(Meaning::Effect(Effect::Asks(what))) => asks.push((*what, option.value.clone())),
             Some(Meaning::Effect(Effect::Immediate(_))) => {}
             Some(Meaning::Effect(effect)) => {
                 let value = cleaned(collector, option, effect);
@@ -123,8 +122,7 @@ fn apply(
         Effect::Number(set) => {
             let (number, rest) = values::number(value)?;
             if !rest.trim().is_empty() {
-                let message =
-                    format!("`{}`: the text after the number is ignored: {value}", option.key);
+                let message = format!("`{}` is read as the number {number}: {value}", option.key);
                 let hint = format!("write `{} = {number}`", option.key);
                 collector.report(option.value_at, Fault::warning(message, hint));
             }

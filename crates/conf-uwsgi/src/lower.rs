@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use diag::{Problem, Severity};
-use plan::app::{AppSource, LoadPlan, Protocol, SocketPlan, StaticMap};
+use plan::app::{AppSource, LoadPlan, SocketPlan, StaticMap};
 
 use crate::collect::{Collector, paths};
 use crate::draft::Draft;
@@ -117,10 +117,9 @@ fn sockets(collector: &mut Collector<'_>, draft: &mut Draft, directory: &Path) {
             draft.plan.http.push(address);
         }
     }
-    let used = draft.plan.sockets.iter().any(|socket| socket.protocol == Protocol::Uwsgi);
-    if !used && draft.plan.http.is_empty() && draft.plan.sockets.is_empty() {
+    if draft.plan.http.is_empty() && draft.plan.sockets.is_empty() {
         let hint = "write `socket = app.sock`, `http = :8000` or `http-socket = :8000`";
-        general(collector, Severity::Warning, "no socket is named, so nobody can connect", hint);
+        general(collector, Severity::Notice, "no socket is named, so nobody can connect", hint);
     }
 }
 

@@ -91,7 +91,7 @@ impl Magic {
     }
 
     fn value(&self, letter: char, context: &Context) -> String {
-        let of_context = match letter {
+        match letter {
             '%' => "%".to_owned(),
             '[' => "\u{1b}".to_owned(),
             'v' => context.working_directory.display().to_string(),
@@ -114,8 +114,7 @@ impl Magic {
                 };
                 of_file.unwrap_or_default()
             }
-        };
-        of_context
+        }
     }
 
     /// The directories of the file's path, from 0.

@@ -36,6 +36,20 @@ fn advice(option: &Given) -> String {
     })
 }
 
+/// Words that other servers or common sense suggest, and what to write here.
+const SLIPS: &[(&str, &str)] = &[
+    ("app", "module = PACKAGE.MODULE:CALLABLE"),
+    ("application", "module = PACKAGE.MODULE:CALLABLE"),
+    ("bind", "http-socket = ADDRESS:PORT"),
+    ("host", "http-socket = ADDRESS:PORT"),
+    ("port", "http-socket = ADDRESS:PORT"),
+    ("logging", "disable-logging = false"),
+    ("pid", "uid = USER`, `gid = GROUP` or `pidfile = FILE"),
+    ("user", "uid = USER"),
+    ("group", "gid = GROUP"),
+    ("timeout", "harakiri = SECONDS"),
+];
+
 /// What was meant, most likely.
 fn guess(option: &Given) -> Option<String> {
     let key = option.key.as_str();
@@ -66,6 +80,11 @@ fn guess(option: &Given) -> Option<String> {
     let dashed = key.to_ascii_lowercase().replace('_', "-");
     let dashed = dashed.trim_start_matches('-');
     let known = rows::find(dashed).map(|entry| entry.name);
-    let known = known.or_else(|| nearest(dashed, rows::names()));
+    if let Some((_, right)) = SLIPS.iter().find(|(wrong, _)| known.is_none() && *wrong == dashed) {
+        return Some(format!("did you mean `{right}`?"));
+    }
+    // Two letters are near to everything.
+    let names = rows::names().filter(|name| name.len() > 2);
+    let known = known.or_else(|| nearest(dashed, names));
     known.map(|known| format!("did you mean `{known}`?"))
 }

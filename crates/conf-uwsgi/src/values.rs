@@ -9,21 +9,18 @@ pub fn truth(text: &str) -> bool {
     !["false", "off", "no", "0"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
-/// Leading digits count, as with strtol; the text after them is returned too.
+/// Leading digits count, as with strtol, and no digits are 0; the text after them is returned too.
 pub fn number(text: &str) -> Result<(u64, &str), Fault> {
     let text = text.trim_start();
     let unsigned = text.strip_prefix('+').unwrap_or(text);
     let digits = unsigned.bytes().take_while(u8::is_ascii_digit).count();
     let (digits, rest) = unsigned.split_at(digits);
+    if digits.is_empty() && !text.starts_with('-') {
+        return Ok((0, text));
+    }
     digits.parse().map(|value| (value, rest)).map_err(|_| {
-        let hint = if text.starts_with('-') {
-            "write a number that is not negative"
-        } else if digits.is_empty() {
-            "write a whole number"
-        } else {
-            "write a smaller number"
-        };
-        Fault::fatal(format!("not a usable number: {text}"), hint)
+        let small = if text.starts_with('-') { "not negative" } else { "smaller" };
+        Fault::fatal(format!("not a usable number: {text}"), format!("write one that is {small}"))
     })
 }
 
@@ -70,7 +67,7 @@ mod tests {
         assert_eq!(number("4 # four"), Ok((4, " # four")));
         assert_eq!(number("30s"), Ok((30, "s")));
         assert!(number("-1").is_err());
-        assert!(number("auto").is_err());
+        assert_eq!(number("auto"), Ok((0, "auto")));
         assert!(number("99999999999999999999999").is_err());
     }
 
