@@ -1,5 +1,7 @@
 //! The store of cached objects against what happens to files: restarts, cuts, flips, deletions.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
