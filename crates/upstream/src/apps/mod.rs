@@ -14,8 +14,6 @@ mod body;
 mod place;
 mod reply;
 mod slots;
-#[cfg(test)]
-mod tests;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
