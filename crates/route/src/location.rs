@@ -5,7 +5,7 @@
 //! forbids it, the first regex of this level; else the prefix.
 
 use plan::front::http::PrefixLocation;
-use plan::front::{Handler, LocationId, LocationPlan, LocationTree};
+use plan::front::{LocationId, LocationTree};
 
 use crate::pattern::{Captures, Pattern, TooMuchBacktracking};
 
@@ -66,20 +66,17 @@ impl Level {
     /// Compiles a level and those inside it; the error is that of a regex, with its pattern.
     pub(crate) fn new(
         tree: &LocationTree,
-        locations: &[LocationPlan],
+        calls_upstream: &dyn Fn(LocationId) -> bool,
     ) -> Result<Level, (String, String)> {
         let mut exact: Vec<(Box<[u8]>, Place)> = Vec::with_capacity(tree.exact.len());
         for (uri, location) in &tree.exact {
-            let calls_upstream = locations
-                .get(location.0 as usize)
-                .is_some_and(|plan| matches!(plan.handler, Handler::Upstream(_)));
-            let auto_redirect = calls_upstream && uri.ends_with('/');
+            let auto_redirect = uri.ends_with('/') && calls_upstream(*location);
             exact.push((uri.as_bytes().into(), Place { location: *location, auto_redirect }));
         }
         exact.sort_by(|left, right| left.0.cmp(&right.0));
         let mut prefixes = Vec::with_capacity(tree.prefixes.len());
         for prefix in &tree.prefixes {
-            prefixes.push(Prefix::new(prefix, locations)?);
+            prefixes.push(Prefix::new(prefix, calls_upstream)?);
         }
         prefixes.sort_by(|left, right| left.uri.cmp(&right.uri));
         link_parents(&mut prefixes);
@@ -87,7 +84,7 @@ impl Level {
         for regex in &tree.regexes {
             let pattern =
                 Pattern::new(&regex.regex).map_err(|why| (regex.regex.pattern.clone(), why))?;
-            let nested = Level::new(&regex.nested, locations)?;
+            let nested = Level::new(&regex.nested, calls_upstream)?;
             regexes.push(RegexLocation { pattern, location: regex.location, nested });
         }
         let any_auto_redirect = exact.iter().any(|(_, place)| place.auto_redirect)
@@ -170,12 +167,15 @@ impl Level {
 }
 
 impl Prefix {
-    fn new(plan: &PrefixLocation, locations: &[LocationPlan]) -> Result<Prefix, (String, String)> {
+    fn new(
+        plan: &PrefixLocation,
+        calls_upstream: &dyn Fn(LocationId) -> bool,
+    ) -> Result<Prefix, (String, String)> {
         Ok(Prefix {
             uri: plan.uri.as_bytes().into(),
             place: Place { location: plan.location, auto_redirect: plan.auto_redirect },
             skip_regexes: plan.skip_regexes,
-            nested: Level::new(&plan.nested, locations)?,
+            nested: Level::new(&plan.nested, calls_upstream)?,
             parent: None,
         })
     }
@@ -211,3 +211,6 @@ fn link_parents(prefixes: &mut [Prefix]) {
         open.push(at);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -171,9 +171,13 @@ impl Server {
         let mut named: Vec<(Box<str>, LocationId)> =
             plan.tree.named.iter().map(|(name, id)| (name.as_str().into(), *id)).collect();
         named.sort_by(|left, right| left.0.cmp(&right.0));
+        let calls_upstream = |id: LocationId| {
+            let location = locations.get(id.0 as usize);
+            location.is_some_and(|location| matches!(location.handler, Handler::Upstream(_)))
+        };
         Ok(Server {
             rewrite: Step::compile(&plan.rewrite)?,
-            level: Level::new(&plan.tree, locations)?,
+            level: Level::new(&plan.tree, &calls_upstream)?,
             named,
             fallback: plan.fallback,
         })

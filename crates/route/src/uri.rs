@@ -99,3 +99,6 @@ fn climb(out: &mut Vec<u8>) -> Result<(), BadUri> {
     out.truncate(slash.ok_or(BadUri::AboveRoot)? + 1);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,60 @@
+//! The table of paths, as the real nginx answered them.
+
+use super::{BadUri, normalise};
+
+#[test]
+fn every_path_becomes_what_nginx_makes_of_it() {
+    let table = include_str!("../../tests/data/uris.txt");
+    let rows = table.lines().filter(|line| !line.starts_with('#'));
+    let mut wrong = Vec::new();
+    for row in rows {
+        let columns: Vec<&str> = row.split('\t').collect();
+        let [path, on, off] = columns[..] else { panic!("three columns: {row}") };
+        for (merge_slashes, expected) in [(true, on), (false, off)] {
+            let found = match normalise(path.as_bytes(), merge_slashes) {
+                Ok(uri) => shown(&uri),
+                Err(_) => "400".to_owned(),
+            };
+            if found != expected {
+                wrong.push(format!("{path} (merge {merge_slashes}): {found}, not {expected}"));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// Printable ASCII as it is, other bytes as `\xNN`, as the table has them.
+fn shown(uri: &[u8]) -> String {
+    let byte = |byte: &u8| match byte {
+        b'\\' => "\\x5c".to_owned(),
+        0x21..=0x7e => (*byte as char).to_string(),
+        _ => format!("\\x{byte:02x}"),
+    };
+    uri.iter().map(byte).collect()
+}
+
+#[test]
+fn a_path_that_is_normal_is_not_copied() {
+    assert!(matches!(normalise(b"/a/b.c", true), Ok(std::borrow::Cow::Borrowed(_))));
+}
+
+#[test]
+fn normalising_twice_changes_nothing_more() {
+    for path in ["/a//b/../c", "/a/./b//", "/%61/%2e"] {
+        let once = normalise(path.as_bytes(), true).unwrap().into_owned();
+        assert_eq!(normalise(&once, true).unwrap(), once);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_path_is_named() {
+    for (path, why) in [
+        ("*", BadUri::NoSlashAtStart),
+        ("", BadUri::NoSlashAtStart),
+        ("/%4", BadUri::BadEscape),
+        ("/%00", BadUri::Nul),
+        ("/a/../..", BadUri::AboveRoot),
+    ] {
+        assert_eq!(normalise(path.as_bytes(), true), Err(why), "{path}");
+    }
+}
