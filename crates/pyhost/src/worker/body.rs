@@ -1,7 +1,7 @@
 //! Collecting a request's body: in memory up to a limit, beyond it in a temporary file.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
 use bytes::{Bytes, BytesMut};
@@ -94,12 +94,18 @@ impl Body {
     }
 
     /// The complete body.
-    pub fn finish(self) -> Input {
-        match self.file {
-            Some(file) => Input::File(file, self.bytes),
+    ///
+    /// # Errors
+    /// The temporary file cannot be read from its start.
+    pub fn finish(self) -> io::Result<Input> {
+        Ok(match self.file {
+            Some(mut file) => {
+                file.rewind()?;
+                Input::File(file, self.bytes)
+            }
             None if self.memory.is_empty() => Input::Empty,
             None => Input::Memory(Bytes::from(self.memory)),
-        }
+        })
     }
 
     fn store(&mut self, piece: &[u8]) -> Result<(), BodyError> {

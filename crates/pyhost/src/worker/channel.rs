@@ -2,7 +2,7 @@
 //! ([`proto::channel`] has the picture).
 
 use std::fs::File;
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Seek};
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -72,7 +72,13 @@ pub fn receive(queue: BorrowedFd<'_>, room: &mut [u8], timeout_ms: u64) -> Recei
         (BodyPlace::Inline, _) => {
             Input::Memory(Bytes::copy_from_slice(datagram.get(frame.body).unwrap_or(&[])))
         }
-        (BodyPlace::File, Some(fd)) => Input::File(File::from(fd), frame.header.body_bytes),
+        (BodyPlace::File, Some(fd)) => {
+            let mut file = File::from(fd);
+            // The front's writing has moved the position that we share with it. A failure shows
+            // when the app reads.
+            let _ = file.rewind();
+            Input::File(file, frame.header.body_bytes)
+        }
         (BodyPlace::Stream, Some(fd)) => {
             let left = Some(frame.header.body_bytes).filter(|bytes| *bytes != u64::MAX);
             Input::Live(Box::new(StreamInput { socket: fd, left, timeout_ms }))

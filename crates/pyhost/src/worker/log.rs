@@ -54,7 +54,8 @@ pub fn wall_seconds() -> u64 {
 pub fn request(out: &mut Vec<u8>, entry: &Entry<'_>) {
     let mut facts = Facts::default();
     for (name, value) in proto::uwsgi::vars(entry.vars).flatten() {
-        facts.count += 1;
+        // uWSGI counts names and values.
+        facts.count += 2;
         match name {
             b"REMOTE_ADDR" => facts.address = value,
             b"REMOTE_USER" => facts.user = value,

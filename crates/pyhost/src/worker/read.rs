@@ -250,10 +250,7 @@ impl Connection {
                 self.note("client sent invalid chunked body");
                 self.refuse(400, "client sent invalid chunked body", scratch, settings)
             }
-            Err(BodyError::Storage(error)) => {
-                self.note(&format!("cannot keep a request body in a temporary file: {error}"));
-                self.refuse(500, "the request body could not be stored", scratch, settings)
-            }
+            Err(BodyError::Storage(error)) => self.refuse_unstored(&error, scratch, settings),
         }
     }
 
@@ -268,7 +265,10 @@ impl Connection {
                 None => return self.refuse(431, "a header field is too long", scratch, settings),
             }
         }
-        self.ready(ReadyRequest { vars, input: body.finish(), manner })
+        match body.finish() {
+            Ok(input) => self.ready(ReadyRequest { vars, input, manner }),
+            Err(error) => self.refuse_unstored(&error, scratch, settings),
+        }
     }
 
     fn ready(&mut self, request: ReadyRequest) -> Turn {
@@ -353,6 +353,16 @@ impl Connection {
         let most = settings.body_bytes_max.unwrap_or(u64::MAX);
         self.note(&format!("Invalid (too big) CONTENT_LENGTH. skip. ({bytes} > {most})"));
         self.refuse(413, "the request body is too large", scratch, settings)
+    }
+
+    fn refuse_unstored(
+        &mut self,
+        error: &std::io::Error,
+        scratch: &mut Scratch,
+        settings: &Settings,
+    ) -> Turn {
+        self.note(&format!("cannot keep a request body in a temporary file: {error}"));
+        self.refuse(500, "the request body could not be stored", scratch, settings)
     }
 
     /// A line about this client for the operator.
