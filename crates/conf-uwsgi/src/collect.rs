@@ -1,7 +1,7 @@
 //! Everything that is given, in order: variables, command line, files opened where they stand, and
 //! the logic words applied to the lines behind them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use diag::{Problem, Problems, Severity, SourceId, Sources, Span};
@@ -30,6 +30,8 @@ pub struct Given {
     pub bare: bool,
     /// Whether it is never an option (`set-placeholder`).
     pub placeholder: bool,
+    /// Whether `set` gave it, so that an unknown name is most likely on purpose.
+    pub deliberate: bool,
     /// What it means; `None` for a variable of the user's own.
     pub entry: Option<Entry>,
     /// Where the name is.
@@ -71,6 +73,8 @@ pub struct Collector<'run> {
     last_file: Option<String>,
     first_file: Option<crate::magic::FileFacts>,
     depth: usize,
+    /// What was told already: a loop or a file read twice says the same again.
+    told: HashSet<String>,
 }
 
 /// More options than this are a loop that got out of hand.
@@ -92,6 +96,7 @@ impl<'run> Collector<'run> {
             last_file: None,
             first_file: None,
             depth: 0,
+            told: HashSet::new(),
         }
     }
 
@@ -188,6 +193,7 @@ impl<'run> Collector<'run> {
             origin,
             bare: false,
             placeholder,
+            deliberate: true,
             entry,
             key_at: at,
             value_at: at,
@@ -239,8 +245,10 @@ impl<'run> Collector<'run> {
 
     /// Reports a problem at a place.
     pub fn tell(&mut self, severity: Severity, at: Span, message: String, hint: Option<String>) {
-        let place = Some(self.sources.place(at));
-        self.problems.push(Problem { severity, place, message, hint });
+        let place = self.sources.place(at);
+        if self.told.insert(format!("{place}: {message}")) {
+            self.problems.push(Problem { severity, place: Some(place), message, hint });
+        }
     }
 }
 

@@ -24,12 +24,12 @@ pub struct Family {
     pub title: &'static str,
     /// The answer.
     pub answer: Answer,
-    /// Names that take no argument on the command line.
-    pub flags: &'static [&'static str],
-    /// Names whose argument may be left out.
-    pub optional: &'static [&'static str],
-    /// Names that need an argument.
-    pub valued: &'static [&'static str],
+    /// Names that take no argument on the command line, separated by blanks.
+    pub flags: &'static str,
+    /// Names whose argument may be left out, separated by blanks.
+    pub optional: &'static str,
+    /// Names that need an argument, separated by blanks.
+    pub valued: &'static str,
 }
 
 /// getopt's three kinds of options.

@@ -86,6 +86,7 @@ fn take_variables(collector: &mut Collector<'_>, environment: &[(String, String)
             origin: Origin::Environment,
             bare: false,
             placeholder: false,
+            deliberate: false,
             key_at: span(source, &(0..name.len())),
             value_at: span(source, &(value_start..value_start + value.len())),
         });
@@ -125,6 +126,7 @@ fn take_word(collector: &mut Collector<'_>, name: &str, value: String, bare: boo
         origin: Origin::CommandLine,
         bare,
         placeholder: false,
+        deliberate: false,
         entry: rows::find(name),
         key_at: at,
         value_at: at,
@@ -170,7 +172,10 @@ fn command(asks: &Asks) -> Command {
 /// The expanded configuration as an ini file.
 fn show(given: &[Given]) -> String {
     let head = ";uWSGI instance configuration\n[uwsgi]\n".to_owned();
-    let body =
-        given.iter().fold(head, |text, option| text + &option.key + " = " + &option.value + "\n");
+    let body = given.iter().fold(head, |text, option| {
+        let flag = option.bare && option.origin == Origin::CommandLine;
+        let value = if flag { "true" } else { option.value.as_str() };
+        text + &option.key + " = " + value + "\n"
+    });
     body + ";end of configuration\n"
 }

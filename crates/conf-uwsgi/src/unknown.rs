@@ -18,6 +18,9 @@ pub fn tell(collector: &mut Collector<'_>) {
             continue;
         }
         let guess = guess(option);
+        if option.deliberate && guess.is_none() {
+            continue;
+        }
         // Containers set variables such as UWSGI_PROFILE for their own scripts.
         let severity = match (option.origin, &guess) {
             (Origin::Environment, None) => Severity::Notice,
@@ -83,8 +86,11 @@ fn guess(option: &Given) -> Option<String> {
     if let Some((_, right)) = SLIPS.iter().find(|(wrong, _)| known.is_none() && *wrong == dashed) {
         return Some(format!("did you mean `{right}`?"));
     }
-    // Two letters are near to everything.
-    let names = rows::names().filter(|name| name.len() > 2);
+    // Two letters are near to everything, and a much longer name is a name of its own.
+    let names = rows::names().filter(|name| {
+        let far = name.len().abs_diff(dashed.len()) > 2;
+        name.len() > 2 && (!far || name.starts_with(dashed))
+    });
     let known = known.or_else(|| nearest(dashed, names));
     known.map(|known| format!("did you mean `{known}`?"))
 }

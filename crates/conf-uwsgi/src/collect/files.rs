@@ -63,6 +63,7 @@ impl Collector<'_> {
                 key: line.key,
                 origin: Origin::File,
                 placeholder: false,
+                deliberate: false,
                 key_at: span(source, &line.key_at),
                 value_at: span(source, &line.value_at),
             });

@@ -82,9 +82,10 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 impl Family {
     /// The names with their arguments.
     pub fn names(&self) -> impl Iterator<Item = (&'static str, Takes)> + use<> {
-        let flags = self.flags.iter().map(|name| (*name, Takes::Nothing));
-        let optional = self.optional.iter().map(|name| (*name, Takes::Optional));
-        flags.chain(optional).chain(self.valued.iter().map(|name| (*name, Takes::Value)))
+        let flags = self.flags.split_ascii_whitespace().map(|name| (name, Takes::Nothing));
+        let optional = self.optional.split_ascii_whitespace().map(|name| (name, Takes::Optional));
+        let valued = self.valued.split_ascii_whitespace().map(|name| (name, Takes::Value));
+        flags.chain(optional).chain(valued)
     }
 }
 

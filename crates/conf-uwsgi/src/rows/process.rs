@@ -116,7 +116,7 @@ pub const ROWS: &[Row] = &[
 fn log_file_named_like_a_switch(option: &str, text: &str) -> Result<(), Fault> {
     if matches!(text, "" | "1" | "true" | "yes" | "on" | "false" | "no" | "off" | "0") {
         return Err(Fault::warning(
-            format!("`{option}` takes the path of a log file, so this is one called: {text}"),
+            format!("the path of a log file is expected, so this is one called: {text}"),
             format!("write `{option} = /var/log/app.log`, or remove the line"),
         ));
     }

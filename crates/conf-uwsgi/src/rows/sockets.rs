@@ -171,10 +171,7 @@ fn keepalive(timeout: &mut Duration, text: &str) -> Result<(), Fault> {
         }
         Err(_) if text.is_empty() => Ok(()),
         Err(_) => Err(Fault::warning(
-            format!(
-                "`http-keepalive` is a number of seconds; kept at {}: {text}",
-                timeout.as_secs()
-            ),
+            format!("a number of seconds is expected; kept at {}: {text}", timeout.as_secs()),
             format!("write `http-keepalive = {}`", timeout.as_secs()),
         )),
     }
