@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -173,6 +173,18 @@ pub fn open_standard() -> io::Result<()> {
 /// Replaces this process by another program.
 pub fn exec(program: &Path, argv0: &OsStr, args: &[OsString]) -> io::Error {
     Command::new(program).arg0(argv0).args(args).exec()
+}
+
+/// Takes over a descriptor that the parent passed under that number, and makes it close-on-exec.
+/// `None` if there is none. For the start of a process only: the number must have no owner yet.
+pub fn take_inherited(number: RawFd) -> Option<OwnedFd> {
+    if number <= 2 {
+        return None;
+    }
+    // SAFETY: plain call; it fails if the number is not open.
+    check(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) }).ok()?;
+    // SAFETY: it is open, and the caller has not handed it to anybody else (documented).
+    Some(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Where this program's own file is, also after it was replaced on disk.
