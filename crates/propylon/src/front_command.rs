@@ -1,0 +1,141 @@
+//! `propylon front`: nginx's place.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use conf_nginx::{LoadOptions, Loaded, load};
+use plan::FrontPlan;
+use supervise::{FrontLaunch, Launch, Place, Reloaded};
+
+use crate::front_options::{FrontOptions, Signal, parse};
+use crate::words;
+
+/// Runs the command and returns the exit code.
+pub fn run(arguments: &[OsString]) -> i32 {
+    let options = match parse(arguments) {
+        Ok(options) => options,
+        Err(text) => {
+            eprintln!("nginx: {text}");
+            return 1;
+        }
+    };
+    if options.help || options.version || options.build {
+        let text = if options.build { words::nginx_build() } else { words::nginx_version() };
+        eprintln!("{text}");
+        if options.help {
+            eprint!("{}", words::NGINX_HELP);
+        }
+        return 0;
+    }
+    let wanted = load_options(&options);
+    let loaded = load(&wanted);
+    let errors_only = options.quiet && options.test;
+    for line in loaded.nginx_lines() {
+        if !errors_only || !(line.contains("[warn]") || line.contains("[notice]")) {
+            eprintln!("{line}");
+        }
+    }
+    if options.test {
+        return test(&options, &loaded);
+    }
+    let Some(plan) = loaded.plan else { return 1 };
+    match options.signal {
+        Some(signal) => tell(&plan.main.pid_file, signal),
+        None => serve(plan, &wanted),
+    }
+}
+
+/// What to read. Paths of a Debian installation stand in for those a build of nginx has.
+fn load_options(options: &FrontOptions) -> LoadOptions {
+    let usual = LoadOptions::default();
+    let here = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    let absolute = |path: &OsString| here.join(path);
+    // Relative to the prefix; without `-p`, a relative `-c` is relative to where the
+    // configuration usually is only for nginx itself; people mean where they are.
+    let conf_file = match (&options.conf_file, &options.prefix) {
+        (Some(file), Some(_)) => PathBuf::from(file),
+        (Some(file), None) => absolute(file),
+        (None, _) => usual.conf_file.clone(),
+    };
+    LoadOptions {
+        conf_file,
+        prefix: options.prefix.as_ref().map_or(usual.prefix, absolute),
+        error_log: options.error_log.as_ref().map_or(usual.error_log, PathBuf::from),
+        global_directives: options.globals.as_ref().map(|text| text.to_string_lossy().into_owned()),
+        test_mode: options.test,
+        is_root: sys::users::is_root(),
+        server_blocks_only: false,
+    }
+}
+
+/// `-t` and `-T`.
+fn test(options: &FrontOptions, loaded: &Loaded) -> i32 {
+    let file = loaded.conf_file.display();
+    if loaded.plan.is_none() {
+        eprintln!("nginx: configuration file {file} test failed");
+        return 1;
+    }
+    if !options.quiet {
+        eprintln!("nginx: the configuration file {file} syntax is ok");
+        eprintln!("nginx: configuration file {file} test is successful");
+    }
+    if options.dump {
+        print!("{}", loaded.dump());
+    }
+    0
+}
+
+/// `-s`: tells the running master.
+fn tell(pid_file: &Path, signal: Signal) -> i32 {
+    let pid = match sys::files::read_pid(pid_file) {
+        Ok(pid) => pid,
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            eprintln!("nginx: [error] invalid PID number in \"{}\"", pid_file.display());
+            return 1;
+        }
+        Err(error) => {
+            eprintln!(
+                "nginx: [error] open() \"{}\" failed ({})",
+                pid_file.display(),
+                plain(&error)
+            );
+            return 1;
+        }
+    };
+    match sys::process::kill(pid, signal.number()) {
+        Ok(()) => 0,
+        Err(error) => {
+            eprintln!("nginx: [alert] kill({pid}, {}) failed ({})", signal.number(), plain(&error));
+            1
+        }
+    }
+}
+
+/// `2: No such file or directory`.
+fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    format!("{}: {text}", error.raw_os_error().unwrap_or(0))
+}
+
+fn serve(plan: FrontPlan, wanted: &LoadOptions) -> i32 {
+    let place = Place::of_front(&plan);
+    let front = Some(FrontLaunch { plan, beside_app: false });
+    let mut reload = || Reloaded { app: None, front: Some(reload(wanted)) };
+    supervise::run(Launch { app: None, front, place }, &mut reload)
+}
+
+/// Reads the configuration again.
+///
+/// # Errors
+/// Every problem, a line each, without the program's name.
+pub fn reload(wanted: &LoadOptions) -> Result<FrontPlan, String> {
+    let loaded = load(wanted);
+    let lines: Vec<&str> = loaded
+        .nginx_lines()
+        .iter()
+        .map(|line| line.strip_prefix("nginx: [emerg] ").unwrap_or(line))
+        .collect();
+    let text = lines.join("\n");
+    loaded.plan.ok_or(text)
+}
