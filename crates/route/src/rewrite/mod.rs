@@ -234,3 +234,6 @@ fn value(variable: &Variable, state: &dyn RewriteState) -> Vec<u8> {
 fn failed<T>(why: RewriteFailure) -> ControlFlow<RewriteOutcome, T> {
     ControlFlow::Break(RewriteOutcome::Failed(why))
 }
+
+#[cfg(test)]
+mod tests;
