@@ -15,7 +15,7 @@ const LEVELS: &[(&str, u32)] = &[
     ("sys", 0),
     ("plan", 1),
     ("proto", 2),
-    ("conf-nginx", 2),
+    ("conf-nginx", 3),
     ("conf-uwsgi", 2),
     ("route", 2),
     ("cache", 2),

@@ -9,6 +9,19 @@
 //! Invariants: a row never prints its own name; problems are reported in the order in which
 //! nginx would meet them; no input panics.
 
+mod builtin;
+pub mod directives;
+mod draft;
+mod include;
+mod level;
+mod lexer;
+mod lower;
 pub mod options;
+mod report;
+pub mod row;
+mod tree;
+mod value;
+mod variable;
+mod walk;
 
 pub use options::{LoadOptions, Loaded, load};

@@ -2,8 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use diag::{Problem, Problems, Sources};
+use diag::{Problems, Severity, Sources};
 use plan::FrontPlan;
+
+use crate::draft::MainDraft;
+use crate::report::Report;
+use crate::tree::{Directive, Reader};
+use crate::walk::{Run, Scope};
+use crate::{builtin, include, lower};
 
 /// What to read and under which circumstances.
 #[derive(Clone, Debug)]
@@ -14,6 +20,12 @@ pub struct LoadOptions {
     pub prefix: PathBuf,
     /// `-e`: the error log until (and unless) the configuration names one.
     pub error_log: PathBuf,
+    /// The access log until (and unless) the configuration names one.
+    pub access_log: PathBuf,
+    /// The pid file until (and unless) the configuration names one.
+    pub pid_file: PathBuf,
+    /// Where temporary files go unless the configuration says: `body`, `proxy` and `uwsgi` in it.
+    pub state_directory: PathBuf,
     /// `-g`: main-level directives, read before the file.
     pub global_directives: Option<String>,
     /// `-t`: nothing is started; paths are still looked at.
@@ -31,6 +43,9 @@ impl Default for LoadOptions {
             conf_file: PathBuf::from("/etc/nginx/nginx.conf"),
             prefix: PathBuf::from("/usr/share/nginx"),
             error_log: PathBuf::from("/var/log/nginx/error.log"),
+            access_log: PathBuf::from("/var/log/nginx/access.log"),
+            pid_file: PathBuf::from("/run/nginx.pid"),
+            state_directory: PathBuf::from("/var/lib/nginx"),
             global_directives: None,
             test_mode: false,
             is_root: false,
@@ -76,25 +91,52 @@ impl Loaded {
 /// Reads a configuration and everything it includes.
 pub fn load(options: &LoadOptions) -> Loaded {
     let conf_file = options.prefix.join(&options.conf_file);
+    let directory = conf_file.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     let mut sources = Sources::default();
-    let mut problems = Problems::default();
-    let mut lines = Vec::new();
-    let plan = match std::fs::read(&conf_file) {
-        Ok(bytes) => {
-            sources.add(&conf_file, String::from_utf8_lossy(&bytes));
-            Some(FrontPlan::default())
-        }
-        Err(error) => {
-            let message = format!("open() \"{}\" failed ({error})", conf_file.display());
-            lines.push(format!("nginx: [emerg] {message}"));
-            problems.push(Problem {
-                severity: diag::Severity::Error,
-                place: None,
-                message,
-                hint: None,
-            });
-            None
-        }
+    let mut report = Report::default();
+    let mut reader = Reader::new(&mut sources, &mut report, directory);
+    let mut tree = match &options.global_directives {
+        Some(text) => reader.read_params(text),
+        None => Vec::new(),
     };
+    match include::text(&conf_file) {
+        Ok(text) if options.server_blocks_only => {
+            tree.extend(reader.read_text(Path::new("built-in defaults"), builtin::AROUND_SITES));
+            let site = reader.read_text(&conf_file, &text);
+            insert_into_http(&mut tree, site);
+        }
+        Ok(text) => tree.extend(reader.read_text(&conf_file, &text)),
+        Err(fault) => report.add_placeless(Severity::Error, fault.message, fault.hint),
+    }
+    let (report, plan) = walk(options, &sources, report, &tree);
+    let plan = (!report.any_error()).then_some(plan);
+    let (problems, lines) = report.finish(&sources);
     Loaded { plan, problems, sources, conf_file, lines }
+}
+
+/// Puts the directives of a site file at the end of the wrapping `http` block.
+fn insert_into_http(tree: &mut [Directive], site: Vec<Directive>) {
+    let http = tree.iter_mut().rev().find(|directive| directive.name() == "http");
+    if let Some(block) = http.and_then(|http| http.block.as_mut()) {
+        block.children.extend(site);
+    }
+}
+
+fn walk(
+    options: &LoadOptions,
+    sources: &Sources,
+    report: Report,
+    tree: &[Directive],
+) -> (Report, FrontPlan) {
+    let mut run = Run::new(options, sources, report);
+    let mut main = MainDraft::default();
+    run.apply_all(&mut Scope::Main(&mut main), tree);
+    if !main.events_seen && !run.report.any_error() {
+        let hint = Some("add `events {}` to the main level".to_owned());
+        let message = "no \"events\" section in configuration".to_owned();
+        run.report.add_placeless(Severity::Error, message, hint);
+    }
+    let http = tree.iter().rev().find(|directive| directive.name() == "http");
+    let plan = lower::front_plan(&mut run, main, http.map(Directive::at_close));
+    (run.report, plan)
 }

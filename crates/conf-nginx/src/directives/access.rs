@@ -1,0 +1,124 @@
+//! Who may come in: `allow`, `deny`, `satisfy`; and what restricts access but is not here.
+
+use std::net::IpAddr;
+
+use plan::front::rewrite::{AccessRule, AccessWho};
+
+use crate::level::Level;
+use crate::row::{ALL_LEVELS, Fault, LIMIT_EXCEPT, ONE, Outcome, Row, level};
+use crate::value;
+use crate::walk::Call;
+
+/// The rows.
+pub const ROWS: &[Row] =
+    &[
+        level("allow", ALL_LEVELS | LIMIT_EXCEPT, ONE, "lets a network in", |level, call| {
+            rule(level, call, true)
+        }),
+        level("deny", ALL_LEVELS | LIMIT_EXCEPT, ONE, "keeps a network out", |level, call| {
+            rule(level, call, false)
+        }),
+        // With `allow` and `deny` as the only checks, `any` and `all` mean the same.
+        level("satisfy", ALL_LEVELS, ONE, "which checks must pass", |_, call| match call.arg(0) {
+            "all" | "any" => Ok(()),
+            _ => Err(call.bad_word(1, ["all", "any"].into_iter())),
+        }),
+        level("auth_basic", ALL_LEVELS | LIMIT_EXCEPT, ONE, "asks for a password", |_, call| {
+            match call.arg(0) {
+                "off" => Ok(()),
+                _ => Err(no_passwords()),
+            }
+        }),
+        level("auth_basic_user_file", ALL_LEVELS | LIMIT_EXCEPT, ONE, "passwords", |_, _| Ok(())),
+        level("auth_request", ALL_LEVELS, ONE, "asks another location", |_, call| {
+            match call.arg(0) {
+                "off" => Ok(()),
+                _ => {
+                    let message = "`auth_request` of nginx's ngx_http_auth_request_module is not \
+                    supported here";
+                    let hint = "check in the app, or keep nginx in front for this site";
+                    Err(Fault::Hinted(0, message.to_owned(), hint.to_owned()))
+                }
+            }
+        }),
+    ];
+
+fn no_passwords() -> Fault {
+    let message =
+        "`auth_basic` of nginx's ngx_http_auth_basic_module is not supported here".to_owned();
+    let hint = "check passwords in the app, or restrict by address with `allow` and `deny`";
+    Fault::Hinted(0, message, hint.to_owned())
+}
+
+fn rule(level: &mut Level, call: &mut Call<'_, '_>, allow: bool) -> Outcome {
+    let text = call.arg(0);
+    let who = match text {
+        "all" => AccessWho::All,
+        "unix:" => AccessWho::Unix,
+        _ => {
+            let invalid = || Fault::Says(1, format!("invalid parameter \"{text}\""));
+            let (who, clean) = network(text).ok_or_else(invalid)?;
+            if !clean {
+                let message = format!("low address bits of {text} are meaningless");
+                call.run.warning(call.directive.at_word(1), message);
+            }
+            who
+        }
+    };
+    level.core.access.get_or_insert_default().push(AccessRule { allow, who });
+    Ok(())
+}
+
+/// An address or network, masked; and whether no bits outside the mask were set.
+fn network(text: &str) -> Option<(AccessWho, bool)> {
+    let (address, length) = match text.split_once('/') {
+        None => (text.parse::<IpAddr>().ok()?, None),
+        Some((address, length)) => (address.parse::<IpAddr>().ok()?, Some(length)),
+    };
+    let bits_max = if address.is_ipv4() { 32 } else { 128 };
+    let bits = match length {
+        None => bits_max,
+        Some(mask) if mask.contains('.') && address.is_ipv4() => dotted_mask(mask)?,
+        Some(digits) => u8::try_from(value::number(digits)?).ok()?,
+    };
+    if bits > bits_max {
+        return None;
+    }
+    let masked = masked(address, bits);
+    Some((AccessWho::Network(masked, bits), masked == address))
+}
+
+/// `255.255.255.0` as a number of bits.
+fn dotted_mask(text: &str) -> Option<u8> {
+    let mask = u32::from(text.parse::<std::net::Ipv4Addr>().ok()?);
+    let ones = mask.leading_ones();
+    (mask.count_ones() == ones).then_some(ones as u8)
+}
+
+fn masked(address: IpAddr, bits: u8) -> IpAddr {
+    match address {
+        IpAddr::V4(address) => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
+            IpAddr::V4((u32::from(address) & mask).into())
+        }
+        IpAddr::V6(address) => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
+            IpAddr::V6((u128::from(address) & mask).into())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_outside_the_mask_are_dropped_and_noticed() {
+        let (who, clean) = network("10.1.2.3/8").unwrap();
+        assert_eq!(who, AccessWho::Network("10.0.0.0".parse().unwrap(), 8));
+        assert!(!clean);
+        assert_eq!(network("0.0.0.0/0").map(|(_, clean)| clean), Some(true));
+        assert!(network("10.0.0.0/33").is_none());
+        assert!(network("::1/129").is_none());
+    }
+}

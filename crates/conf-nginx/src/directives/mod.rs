@@ -1,0 +1,79 @@
+//! The directive tables: one file per topic, one row per directive.
+
+mod access;
+mod autoindex;
+mod body;
+mod cache;
+mod charset;
+mod core;
+mod elsewhere;
+pub(crate) mod exchange;
+mod gzip;
+mod headers;
+mod http;
+pub(crate) mod listen;
+mod log;
+mod manners;
+mod proxy;
+pub(crate) mod rewrite;
+pub(crate) mod server_name;
+mod ssl;
+mod tuning;
+mod types;
+pub(crate) mod upstream;
+mod uwsgi;
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use crate::row::Row;
+
+/// Every table.
+const TABLES: &[&[Row]] = &[
+    core::ROWS,
+    http::ROWS,
+    listen::ROWS,
+    server_name::ROWS,
+    types::ROWS,
+    charset::ROWS,
+    autoindex::ROWS,
+    manners::ROWS,
+    body::ROWS,
+    access::ROWS,
+    log::ROWS,
+    gzip::ROWS,
+    headers::ROWS,
+    rewrite::ROWS,
+    cache::ROWS,
+    proxy::ROWS,
+    proxy::EXCHANGE_ROWS,
+    uwsgi::ROWS,
+    uwsgi::EXCHANGE_ROWS,
+    upstream::ROWS,
+    ssl::ROWS,
+    tuning::ROWS,
+    elsewhere::ROWS,
+];
+
+/// The rows of one name; several where it means different things in different blocks.
+pub fn rows(name: &str) -> impl Iterator<Item = &'static Row> + use<> {
+    static INDEX: OnceLock<HashMap<&'static str, Vec<&'static Row>>> = OnceLock::new();
+    let index = INDEX.get_or_init(|| {
+        let mut index: HashMap<&'static str, Vec<&'static Row>> = HashMap::new();
+        for row in all() {
+            index.entry(row.name).or_default().push(row);
+        }
+        index
+    });
+    index.get(name).into_iter().flatten().copied()
+}
+
+/// Every row, in the order of the tables: for reference pages and completion.
+pub fn all() -> impl Iterator<Item = &'static Row> {
+    TABLES.iter().copied().flatten()
+}
+
+/// Every name.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    all().map(|row| row.name)
+}

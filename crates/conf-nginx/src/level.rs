@@ -1,0 +1,238 @@
+//! The settings of one block, and how an inner block inherits from an outer one.
+//!
+//! Every setting is an `Option`: `None` means that this block does not say. Lists inherit like
+//! everything else, whole or not at all, which is nginx's rule for `add_header`,
+//! `proxy_set_header`, `uwsgi_param`, `error_page` and their like.
+
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use plan::front::RewriteStep;
+use plan::front::cache::UseStale;
+use plan::front::location::{
+    AddHeader, ErrorPage, Expires, GzipProxied, IfModifiedSince, Precompressed, ServerTokens,
+};
+use plan::front::log::{AccessLog, ErrorLog};
+use plan::front::rewrite::AccessRule;
+use plan::front::upstream::{IgnoreHeaders, NextUpstream, UwsgiParam};
+use plan::{RegexPlan, Template};
+
+use crate::draft::{PassDraft, RedirectDraft, SiteKind, TryDraft};
+use crate::report::At;
+
+/// A struct of optional settings that knows how to inherit.
+macro_rules! settings {
+    ($(#[$meta:meta])* pub struct $name:ident { $($field:ident: $kind:ty,)* }) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, Default)]
+        #[allow(missing_docs)]
+        pub struct $name { $(pub $field: Option<$kind>,)* }
+
+        impl $name {
+            /// Takes from the outer block what this one does not say.
+            pub fn inherit(&mut self, outer: &$name) {
+                $(if self.$field.is_none() { self.$field.clone_from(&outer.$field); })*
+            }
+        }
+    };
+}
+
+/// Where files are.
+#[derive(Clone, Debug)]
+pub struct RootDraft {
+    /// Directory.
+    pub path: Template,
+    /// `alias` instead of `root`, and how many bytes of the URI it replaces.
+    pub alias: Option<usize>,
+}
+
+/// MIME types: extension (lower case) and type, in the order written.
+pub type TypesDraft = Rc<Vec<(String, String)>>;
+
+settings! {
+    /// What every request meets.
+    pub struct Core {
+        root: RootDraft,
+        index: Vec<Template>,
+        autoindex: bool,
+        types: TypesDraft,
+        default_type: String,
+        charset: Option<Template>,
+        charset_types: Vec<String>,
+        error_pages: Vec<ErrorPage>,
+        recursive_error_pages: bool,
+        internal: bool,
+        access: Vec<AccessRule>,
+        body_max: u64,
+        body_buffer: u64,
+        body_temp_path: PathBuf,
+        body_timeout: Duration,
+        header_timeout: Duration,
+        header_buffers: (u32, u32),
+        underscores: bool,
+        ignore_invalid: bool,
+        merge_slashes: bool,
+    }
+}
+
+settings! {
+    /// Connection and header manners.
+    pub struct Manners {
+        keepalive_timeout: (Duration, Option<Duration>),
+        keepalive_requests: u32,
+        keepalive_time: Duration,
+        send_timeout: Duration,
+        lingering_timeout: Duration,
+        lingering_time: Duration,
+        reset_timed_out: bool,
+        etag: bool,
+        if_modified_since: IfModifiedSince,
+        server_tokens: ServerTokens,
+        chunked: bool,
+        absolute_redirect: bool,
+        port_in_redirect: bool,
+        server_name_in_redirect: bool,
+        log_not_found: bool,
+        max_ranges: u32,
+        tcp_nodelay: bool,
+        sendfile: bool,
+    }
+}
+
+settings! {
+    /// Logs.
+    pub struct Logs {
+        access: Vec<AccessLog>,
+        error: Vec<ErrorLog>,
+    }
+}
+
+settings! {
+    /// Response compression.
+    pub struct Gzip {
+        on: bool,
+        level: u32,
+        min_length: u64,
+        types: Vec<String>,
+        vary: bool,
+        for_http10: bool,
+        proxied: GzipProxied,
+        disable: Vec<RegexPlan>,
+        precompressed: Precompressed,
+    }
+}
+
+settings! {
+    /// Response headers.
+    pub struct Headers {
+        add: Vec<AddHeader>,
+        expires: Option<Expires>,
+    }
+}
+
+settings! {
+    /// `proxy_*` or `uwsgi_*`.
+    pub struct Exchange {
+        connect_timeout: Duration,
+        send_timeout: Duration,
+        read_timeout: Duration,
+        buffering: bool,
+        buffer_size: u64,
+        buffers: (u64, u64),
+        max_temp_file_size: u64,
+        temp_path: PathBuf,
+        request_buffering: bool,
+        pass_request_headers: bool,
+        pass_request_body: bool,
+        hide_headers: Vec<String>,
+        pass_headers: Vec<String>,
+        ignore_headers: IgnoreHeaders,
+        intercept_errors: bool,
+        ignore_client_abort: bool,
+        next_upstream: NextUpstream,
+        next_upstream_tries: u32,
+        next_upstream_timeout: Duration,
+        cache: Option<CacheUseDraft>,
+        cache_key: Template,
+        cache_valid: Vec<(u16, Duration)>,
+        cache_use_stale: UseStale,
+        cache_lock: bool,
+        cache_lock_timeout: Duration,
+        cache_lock_age: Duration,
+        cache_min_uses: u32,
+        cache_post: bool,
+        cache_bypass: Vec<Template>,
+        no_cache: Vec<Template>,
+        cache_revalidate: bool,
+        cache_background_update: bool,
+        cache_convert_head: bool,
+        params: Vec<UwsgiParam>,
+        modifier1: u8,
+        modifier2: u8,
+        set_headers: Vec<(String, Template)>,
+        redirects: Vec<RedirectDraft>,
+        http11: bool,
+        method: Template,
+    }
+}
+
+/// `proxy_cache NAME`: the zone may be declared later in the file.
+#[derive(Clone, Debug)]
+pub struct CacheUseDraft {
+    /// The zone's name.
+    pub zone: String,
+    /// The directive, for what can only be checked at the end.
+    pub at: At,
+}
+
+/// What belongs to one block alone and is never inherited (handlers are, into `if` blocks).
+#[derive(Clone, Debug, Default)]
+pub struct Own {
+    /// Which kind of block this is.
+    pub site: SiteKind,
+    /// `try_files`.
+    pub try_files: Option<Vec<TryDraft>>,
+    /// `proxy_pass`, `uwsgi_pass`.
+    pub pass: Option<PassDraft>,
+    /// `stub_status`.
+    pub stub_status: bool,
+    /// The rewrite module's steps.
+    pub steps: Vec<StepDraft>,
+}
+
+/// A step whose inner block has not been merged yet.
+#[derive(Clone, Debug)]
+pub enum StepDraft {
+    /// Ready.
+    Ready(RewriteStep),
+    /// `if`.
+    If(plan::front::rewrite::Condition, Box<Level>),
+}
+
+/// Everything one block says.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Level {
+    pub core: Core,
+    pub manners: Manners,
+    pub logs: Logs,
+    pub gzip: Gzip,
+    pub headers: Headers,
+    pub proxy: Exchange,
+    pub uwsgi: Exchange,
+    pub own: Own,
+}
+
+impl Level {
+    /// Takes from the outer block what this one does not say.
+    pub fn inherit(&mut self, outer: &Level) {
+        self.core.inherit(&outer.core);
+        self.manners.inherit(&outer.manners);
+        self.logs.inherit(&outer.logs);
+        self.gzip.inherit(&outer.gzip);
+        self.headers.inherit(&outer.headers);
+        self.proxy.inherit(&outer.proxy);
+        self.uwsgi.inherit(&outer.uwsgi);
+    }
+}
