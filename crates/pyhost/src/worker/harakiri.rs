@@ -219,12 +219,15 @@ fn report(worker: &Worker, core: usize, line: &str, started: u64) {
 fn exit_without_the_stuck(worker: &Worker) {
     // With every request thread stuck nobody else reads this.
     worker.read_control();
-    let stuck_only = worker.flights.iter().all(|flight| {
+    let mut stuck = false;
+    for flight in &worker.flights {
         let flight = lock(flight);
-        flight.expired || matches!(flight.client, Client::Nobody)
-    });
-    if worker.is_quiescing() && stuck_only && worker.connections_with_work() == 0 {
-        log::write_line(b"");
+        if !flight.expired && !matches!(flight.client, Client::Nobody) {
+            return;
+        }
+        stuck |= flight.expired;
+    }
+    if stuck && worker.is_quiescing() && worker.connections_with_work() == 0 {
         // SAFETY: ends the process at once; the stuck threads make an orderly end impossible.
         unsafe { libc::_exit(0) };
     }

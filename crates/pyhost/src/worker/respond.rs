@@ -7,7 +7,9 @@ use std::sync::Mutex;
 
 use plan::app::Protocol;
 use pyo3::Python;
+use sys::clock::monotonic_ms;
 
+use super::Worker;
 use super::connection::{After, Connection};
 use super::harakiri::{Flight, may_begin};
 use super::read::Manner;
@@ -18,6 +20,9 @@ use crate::exchange::{Responder, ResponseParts, SendError};
 const WAITING_BYTES_MAX: usize = 1024 * 1024;
 /// Up to here a piece is copied behind its chunk's size line; longer ones go as they are.
 const COPIED_BYTES_MAX: usize = 16 * 1024;
+
+/// A request that took longer may have missed the order to stop.
+const SLOW_MS: u64 = 10;
 
 /// How the body's end is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,19 +46,19 @@ pub struct StreamResponder<'a> {
     after: After,
     keep_alive: bool,
     pieces: u32,
-    socket_timeout_ms: u64,
+    worker: &'a Worker,
+    began_ms: u64,
     flight: Option<&'a Mutex<Flight>>,
     buffer: &'a mut Vec<u8>,
 }
 
 impl<'a> StreamResponder<'a> {
-    /// For one request. `keep_alive`: the worker would like the connection to stay. `buffer` is
-    /// the thread's, to build heads in.
+    /// For one request that began at `began_ms`. `buffer` is the thread's, to build heads in.
     pub fn new(
         connection: &'a mut Connection,
         manner: Manner,
-        keep_alive: bool,
-        socket_timeout_ms: u64,
+        worker: &'a Worker,
+        began_ms: u64,
         flight: Option<&'a Mutex<Flight>>,
         buffer: &'a mut Vec<u8>,
     ) -> StreamResponder<'a> {
@@ -62,9 +67,10 @@ impl<'a> StreamResponder<'a> {
             manner,
             framing: Framing::Unset,
             after: After::Close,
-            keep_alive: keep_alive && manner.keep_alive,
+            keep_alive: manner.keep_alive,
             pieces: 0,
-            socket_timeout_ms,
+            worker,
+            began_ms,
             flight,
             buffer,
         }
@@ -85,7 +91,11 @@ impl<'a> StreamResponder<'a> {
             None if http && self.manner.http11 => Framing::Chunked,
             None => Framing::UntilClose,
         };
-        self.keep_alive &= self.framing != Framing::UntilClose;
+        if self.keep_alive && monotonic_ms().saturating_sub(self.began_ms) > SLOW_MS {
+            // With one thread nobody else has read the order to stop meanwhile.
+            self.worker.read_control();
+        }
+        self.keep_alive &= self.framing != Framing::UntilClose && !self.worker.is_quiescing();
         let out = &mut *self.buffer;
         out.clear();
         // RFC 9112, 2.3: the version is the server's own; uWSGI echoes it to web servers.
@@ -160,7 +170,7 @@ impl<'a> StreamResponder<'a> {
         if self.connection.output.waiting_bytes() <= WAITING_BYTES_MAX {
             return Ok(());
         }
-        let timeout = self.socket_timeout_ms;
+        let timeout = self.worker.settings.socket_timeout_ms;
         let connection = &mut *self.connection;
         py.detach(|| {
             while connection.output.waiting_bytes() > WAITING_BYTES_MAX / 2 {

@@ -311,12 +311,11 @@ impl Thread<'_> {
         let began_ms = monotonic_ms();
         let client = harakiri::stream_client(&connection.socket);
         let flight = worker.take_off(self.core, client, &request.vars);
-        let keep_alive = !worker.is_quiescing();
         let mut responder = StreamResponder::new(
             connection,
             request.manner,
-            keep_alive,
-            worker.settings.socket_timeout_ms,
+            worker,
+            began_ms,
             flight,
             &mut self.buffer,
         );

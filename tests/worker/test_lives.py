@@ -1,0 +1,303 @@
+"""How workers begin and end, and what that does to their requests."""
+
+import os
+import signal
+import socket
+import struct
+import threading
+import time
+
+import pytest
+
+from worker.driver import seconds
+
+
+class Client:
+    """A raw connection."""
+
+    def __init__(self, address):
+        self.socket = socket.create_connection(address, timeout=10)
+
+    def send(self, path, head="", method="GET"):
+        self.socket.sendall(f"{method} {path} HTTP/1.1\r\nHost: test\r\n{head}\r\n".encode())
+
+    def answer(self):
+        """Status, head and body of an answer with a Content-Length."""
+        data = b""
+        while b"\r\n\r\n" not in data:
+            piece = self.socket.recv(65536)
+            if not piece:
+                return None, "", data
+            data += piece
+        head, _, body = data.partition(b"\r\n\r\n")
+        head = head.decode()
+        fields = dict(line.lower().split(": ", 1) for line in head.split("\r\n")[1:])
+        length = int(fields["content-length"])
+        while len(body) < length:
+            piece = self.socket.recv(65536)
+            if not piece:
+                break
+            body += piece
+        return int(head.split()[1]), head, body
+
+    def is_at_its_end(self):
+        return self.socket.recv(1) == b""
+
+
+def test_a_worker_is_a_child_of_the_master_and_dies_with_it(start):
+    master = start()
+    with open(f"/proc/{master.workers[0].pid}/stat") as stat:
+        assert int(stat.read().rsplit(")", 1)[1].split()[1]) == os.getpid()
+    master.workers[0].control.close()
+    assert master.workers[0].exit_code() == 0
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_quiesced_worker_finishes_what_it_has_and_says_that_it_closes(start, threads):
+    master = start(threads=threads)
+    busy, idle = Client(master.address), Client(master.address)
+    idle.send("/")
+    assert idle.answer()[0] == 200
+    busy.send("/sleep?0.4")
+    wait_for_request(master)
+    master.workers[0].quiesce()
+    idle.send("/")
+    status, head, _ = idle.answer()
+    assert status == 200 and "Connection: close" in head
+    assert idle.is_at_its_end()
+    status, head, body = busy.answer()
+    assert (status, body) == (200, b"slept") and "Connection: close" in head
+    assert master.workers[0].exit_code() == 0
+
+
+def wait_for_request(master):
+    """Until a worker is inside the app."""
+    end = time.monotonic() + 5
+    pid = master.workers[0].pid
+    while time.monotonic() < end:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/syscall") as syscall:
+                # select(2) and clock_nanosleep(2) are what time.sleep() waits in.
+                if syscall.read().split()[0] in ("23", "230", "270"):
+                    return
+    raise AssertionError("no worker is in the app")
+
+
+def test_term_is_the_order_to_quiesce_and_the_terminal_is_ignored(start):
+    master = start()
+    worker = master.workers[0]
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        os.kill(worker.pid, number)
+    client = Client(master.address)
+    client.send("/")
+    assert client.answer()[0] == 200
+    os.kill(worker.pid, signal.SIGTERM)
+    assert worker.exit_code() == 0
+
+
+def test_a_worker_asks_to_be_recycled_after_its_requests_and_goes_on_until_told(start):
+    master = start(limits={"max_requests": 3})
+    client = Client(master.address)
+    for _ in range(6):
+        client.send("/")
+        assert client.answer()[0] == 200
+    assert master.workers[0].next_word() == {"Recycle": {"why": "max-requests"}}
+
+
+def test_a_worker_asks_to_be_recycled_after_its_lifetime(start):
+    master = start(limits={"max_worker_lifetime": seconds(0.05)})
+    assert master.workers[0].next_word() == {"Recycle": {"why": "lifetime"}}
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_stuck_request_gets_504_the_stacks_are_logged_and_the_worker_goes_without_it(start, threads):
+    master = start(threads=threads, limits={"harakiri": seconds(0.5)})
+    stuck, neighbour = Client(master.address), Client(master.address)
+    stuck.send("/stuck")
+    if threads > 1:
+        neighbour.send("/")
+        assert neighbour.answer()[0] == 200
+    assert stuck.answer()[0] == 504
+    assert master.workers[0].next_word() == {"Recycle": {"why": "harakiri"}}
+    master.log_says("*** HARAKIRI ON WORKER 1")
+    master.log_says("GET /stuck since")
+    master.log_says("in application")
+    master.log_says("end of worker 1 status")
+    if threads > 1:
+        neighbour.send("/")
+        assert neighbour.answer()[0] == 200
+    replacement = master.fork()
+    master.workers[0].quiesce()
+    assert master.workers[0].exit_code() == 0
+    late = Client(master.address)
+    late.send("/pid")
+    assert late.answer()[2] == str(replacement.pid).encode()
+
+
+def test_an_app_that_does_not_load_is_reported_and_every_request_gets_500(start, tmp_path):
+    (tmp_path / "bad.py").write_text("import nothing_of_that_name\n")
+    bad = {"File": {"path": str(tmp_path / "bad.py"), "callable": None}}
+    master = start(load=[{"mount": "", "source": bad}])
+    assert "LoadFailed" in master.first_word
+    client = Client(master.address)
+    client.send("/")
+    assert client.answer()[0] == 500
+
+
+def test_lazy_apps_are_loaded_in_the_worker_and_need_app_ends_it_with_22(start, tmp_path):
+    (tmp_path / "bad.py").write_text("import nothing_of_that_name\n")
+    bad = {"File": {"path": str(tmp_path / "bad.py"), "callable": None}}
+    master = start(workers=0, lazy_apps=True, need_app=True, load=[{"mount": "", "source": bad}])
+    with pytest.raises(AssertionError):
+        master.fork()
+    assert master.workers[0].exit_code() == 22
+
+
+def test_exit_functions_run_in_the_worker(start, tmp_path):
+    mark = tmp_path / "mark"
+    text = f"import atexit\natexit.register(lambda: open({str(mark)!r}, 'w').write('done'))\n"
+    app = tmp_path / "exits.py"
+    app.write_text(text + "def application(environ, start_response):\n    raise SystemExit\n")
+    source = {"File": {"path": str(app), "callable": None}}
+    master = start(load=[{"mount": "", "source": source}])
+    master.workers[0].quiesce()
+    assert master.workers[0].exit_code() == 0
+    assert mark.read_text() == "done"
+
+
+def test_a_slow_view_in_one_thread_freezes_nobody_else(start):
+    master = start(threads=2)
+    slow = Client(master.address)
+    slow.send("/sleep?1")
+    wait_for_request(master)
+    began = time.monotonic()
+    fast = Client(master.address)
+    for _ in range(20):
+        fast.send("/")
+        assert fast.answer()[0] == 200
+    assert time.monotonic() - began < 0.8
+    assert slow.answer()[2] == b"slept"
+
+
+def test_clients_that_send_or_read_nothing_hold_no_thread(start):
+    master = start()
+    held = []
+    for _ in range(50):
+        half = Client(master.address)
+        half.socket.sendall(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nhalf")
+        dribble = Client(master.address)
+        dribble.socket.sendall(b"GET / HT")
+        reader = Client(master.address)
+        reader.send("/big?900000")
+        held += [half, dribble, reader]
+    probe = Client(master.address)
+    probe.send("/")
+    assert probe.answer()[0] == 200
+
+
+def test_a_request_that_does_not_arrive_gets_408(start):
+    master = start(limits={"socket_timeout": seconds(0.2)})
+    client = Client(master.address)
+    client.socket.sendall(b"POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nhalf")
+    assert client.answer()[0] == 408
+    assert client.is_at_its_end()
+
+
+def test_idle_connections_are_closed_after_the_keepalive_time(start):
+    master = start(limits={"keepalive_timeout": seconds(0.2)})
+    client = Client(master.address)
+    client.send("/")
+    assert client.answer()[0] == 200
+    assert client.is_at_its_end()
+
+
+def test_the_private_channel_answers_inline_by_stream_and_marks_the_end(start):
+    master = start(http=0, front_threads=2)
+    front = Front(master)
+    assert front.ask(1, b"/") == (200, b"hello", True)
+    assert front.ask(2, b"/big?100000") == (200, b"x" * 100000, True)
+    assert front.ask(3, b"/big?3000000") == (200, b"x" * 3000000, True)
+    assert front.ask(4, b"/items") == (200, b"item 0\nitem 1\nitem 2\n", True)
+    assert front.ask(5, b"/broken") == (200, b"begun", False)
+    assert front.ask(6, b"/echo", b"body") == (200, b"body", True)
+    # The slot is cleared behind the last frame.
+    end = time.monotonic() + 5
+    while struct.unpack_from("<4Q", os.pread(master.scoreboard, 32, 0))[0] != 0:
+        assert time.monotonic() < end
+
+
+def test_a_worker_whose_front_is_gone_exits(start):
+    master = start(http=0, front_threads=1)
+    master.workers[0].replies[0].close()
+    assert master.workers[0].exit_code() == 0
+
+
+class Front:
+    """The other side of the private channel."""
+
+    def __init__(self, master):
+        self.master = master
+
+    def ask(self, number, uri, body=b""):
+        path, _, query = uri.partition(b"?")
+        pairs = {
+            b"REQUEST_METHOD": b"GET", b"REQUEST_URI": uri, b"PATH_INFO": path,
+            b"QUERY_STRING": query, b"SERVER_PROTOCOL": b"HTTP/1.1", b"SERVER_NAME": b"test",
+            b"SERVER_PORT": b"80", b"CONTENT_LENGTH": str(len(body)).encode() if body else b"",
+        }
+        coded = b"".join(
+            struct.pack("<H", len(k)) + k + struct.pack("<H", len(v)) + v for k, v in pairs.items()
+        )
+        thread = number % 2
+        head = struct.pack("<QHHIQ8x", number, thread, 0, len(coded), len(body))
+        self.master.queue.send(head + coded + body)
+        reply = self.master.workers[0].replies[thread]
+        reply.settimeout(10)
+        status, data, stream = None, b"", None
+        while True:
+            frame, fds, _, _ = socket.recv_fds(reply, 1 << 17, 1)
+            answered, kind, flags, head_bytes = struct.unpack_from("<QBBxxI", frame)
+            assert answered == number
+            payload = frame[16:]
+            if kind == 0:
+                status = struct.unpack_from("<H", payload)[0]
+                data += payload[head_bytes:]
+            elif kind == 1:
+                data += payload
+            elif kind == 3:
+                stream = socket.socket(fileno=fds[0])
+                return status, data + self.streamed(stream), True
+            elif kind == 4:
+                return status, data, False
+            if flags & 1:
+                return status, data, True
+
+    @staticmethod
+    def streamed(stream):
+        with stream, stream.makefile("rb") as pieces:
+            data = b""
+            while length := struct.unpack("<I", pieces.read(4))[0]:
+                data += pieces.read(length)
+            return data
+
+
+def test_many_clients_on_many_workers_are_all_answered(start):
+    master = start(workers=3, threads=2)
+    failures = []
+
+    def hammer():
+        try:
+            client = Client(master.address)
+            for _ in range(50):
+                client.send("/pid")
+                status, _, body = client.answer()
+                assert status == 200 and int(body) in {worker.pid for worker in master.workers}
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=hammer) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
