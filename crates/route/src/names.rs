@@ -64,8 +64,7 @@ impl<T: Clone> NameTable<T> {
         }
         let dots = || name.iter().enumerate().filter(|(_, byte)| **byte == b'.').map(|(at, _)| at);
         let ending = dots()
-            // Something must stand before the dot.
-            .filter(|at| *at > 0 && name.len() - at <= self.wildcard_bytes_max)
+            .filter(|at| name.len() - at <= self.wildcard_bytes_max)
             .find_map(|at| self.endings.get(name.get(at..)?));
         ending.or_else(|| {
             dots()

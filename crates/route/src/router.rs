@@ -1,5 +1,6 @@
 //! The whole plan, compiled for choosing.
 
+use plan::RegexPlan;
 use plan::front::rewrite::MapPlan;
 use plan::front::upstream::Redirect;
 use plan::front::{
@@ -92,17 +93,7 @@ impl Router {
         let Some(listen) = self.listens.get(listen) else {
             return Ok((ServerId(0), None));
         };
-        if let Some(server) = listen.names.find(host) {
-            return Ok((*server, None));
-        }
-        if !host.is_empty() {
-            for (pattern, server) in &listen.regexes {
-                if let Some(captures) = pattern.captures(host)? {
-                    return Ok((*server, Some(captures)));
-                }
-            }
-        }
-        Ok((listen.default, None))
+        listen.find(host)
     }
 
     /// The location of a (normalised, perhaps rewritten) URI.
@@ -153,16 +144,39 @@ impl Listen {
     fn new(plan: &ListenPlan, servers: &[ServerPlan]) -> Result<Listen, RouteError> {
         let here = plan.servers.iter().filter_map(|id| Some((id, servers.get(id.0 as usize)?)));
         let all = here.flat_map(|(id, server)| server.names.iter().map(|name| (name, *id)));
+        Listen::of_names(all, plan.default_server)
+    }
+
+    fn of_names<'a>(
+        all: impl Iterator<Item = (&'a ServerName, ServerId)> + Clone,
+        default: ServerId,
+    ) -> Result<Listen, RouteError> {
         let mut names = NameTable::new();
         names.extend(all.clone());
         let mut regexes = Vec::new();
         for (name, id) in all {
             if let ServerName::Regex(regex) = name {
-                let pattern = Pattern::new(regex).map_err(|why| (regex.pattern.clone(), why))?;
+                // Hosts have no case, whatever the pattern was written in.
+                let regex = RegexPlan { ignore_case: true, ..regex.clone() };
+                let pattern = Pattern::new(&regex).map_err(|why| (regex.pattern, why))?;
                 regexes.push((pattern, id));
             }
         }
-        Ok(Listen { names, regexes, default: plan.default_server })
+        Ok(Listen { names, regexes, default })
+    }
+
+    fn find(&self, host: &[u8]) -> Result<(ServerId, Option<Captures>), TooMuchBacktracking> {
+        if let Some(server) = self.names.find(host) {
+            return Ok((*server, None));
+        }
+        if !host.is_empty() {
+            for (pattern, server) in &self.regexes {
+                if let Some(captures) = pattern.captures(host)? {
+                    return Ok((*server, Some(captures)));
+                }
+            }
+        }
+        Ok((self.default, None))
     }
 }
 
@@ -186,7 +200,7 @@ impl Server {
 
 impl Location {
     fn new(plan: &LocationPlan) -> Result<Location, RouteError> {
-        let compile = |regex: &plan::RegexPlan| {
+        let compile = |regex: &RegexPlan| {
             Pattern::new(regex).map_err(|why| RouteError::from((regex.pattern.clone(), why)))
         };
         let redirects = match &plan.handler {
@@ -208,3 +222,6 @@ impl Location {
 fn compile_map(plan: &MapPlan) -> Result<MapTable, RouteError> {
     MapTable::new(plan).map_err(RouteError::from)
 }
+
+#[cfg(test)]
+mod tests;
