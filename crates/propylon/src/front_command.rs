@@ -57,15 +57,18 @@ fn load_options(options: &FrontOptions) -> LoadOptions {
         (Some(file), None) => absolute(file),
         (None, _) => usual.conf_file.clone(),
     };
-    LoadOptions {
-        conf_file,
-        prefix: options.prefix.as_ref().map_or(usual.prefix, absolute),
-        error_log: options.error_log.as_ref().map_or(usual.error_log, PathBuf::from),
-        global_directives: options.globals.as_ref().map(|text| text.to_string_lossy().into_owned()),
-        test_mode: options.test,
-        is_root: sys::users::is_root(),
-        server_blocks_only: false,
+    let mut wanted = LoadOptions { conf_file, ..usual };
+    if let Some(prefix) = &options.prefix {
+        wanted.prefix = absolute(prefix);
     }
+    if let Some(log) = &options.error_log {
+        wanted.error_log = PathBuf::from(log);
+    }
+    wanted.global_directives =
+        options.globals.as_ref().map(|text| text.to_string_lossy().into_owned());
+    wanted.test_mode = options.test;
+    wanted.is_root = sys::users::is_root();
+    wanted
 }
 
 /// `-t` and `-T`.

@@ -2,10 +2,11 @@
 
 use std::ffi::OsString;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use conf_nginx::LoadOptions;
 use diag::Severity;
+use plan::front::{LogFileId, LogTarget};
 use plan::{Address, AppPlan, FrontPlan};
 use supervise::{AppLaunch, FrontLaunch, Launch, PidFile, Place, Reloaded};
 
@@ -13,6 +14,8 @@ use crate::{app_command, http_front, join, words};
 
 /// Where a bare `propylon serve wsgi:app` listens.
 const USUAL_ADDRESS: &str = "127.0.0.1:8000";
+/// Stands for "no access log was named" while the site is read; nothing is written there.
+const NO_ACCESS_LOG: &str = "/dev/null";
 /// Threads per worker of a bare `propylon serve wsgi:app`.
 const USUAL_THREADS: u32 = 4;
 
@@ -163,28 +166,57 @@ fn is_app_name(text: &str) -> bool {
 }
 
 /// A whole nginx.conf, or the server blocks of a sites-available file.
-fn read_site(site: &std::path::Path) -> Result<FrontPlan, String> {
+fn read_site(site: &Path) -> Result<FrontPlan, String> {
     let text = std::fs::read_to_string(site)
         .map_err(|error| format!("propylon: cannot read the site `{}`: {error}", site.display()))?;
     let folder = site.parent().map(PathBuf::from).unwrap_or_else(|| PathBuf::from("/"));
-    let options = LoadOptions {
+    let mut options = LoadOptions {
         conf_file: site.to_path_buf(),
         prefix: folder,
         error_log: PathBuf::from("stderr"),
+        access_log: PathBuf::from(NO_ACCESS_LOG),
         is_root: sys::users::is_root(),
         server_blocks_only: !has_http_block(&text),
         ..LoadOptions::default()
     };
+    if !options.is_root {
+        options.state_directory = private_directory()?;
+    }
     let loaded = conf_nginx::load(&options);
     let lines = loaded.nginx_lines().join("\n");
     match loaded.plan {
-        Some(plan) => {
+        Some(mut plan) => {
             if !lines.is_empty() {
                 eprintln!("{lines}");
             }
+            drop_usual_access_log(&mut plan);
             Ok(plan)
         }
         None => Err(lines),
+    }
+}
+
+/// A directory for temporary files that only this user can enter; anybody may make directories
+/// in `/tmp`, so one that is there already is looked at.
+fn private_directory() -> Result<PathBuf, String> {
+    use std::os::unix::fs::MetadataExt;
+    let uid = sys::users::effective_uid();
+    let path = std::env::temp_dir().join(format!("propylon-{uid}"));
+    let fail = |why: String| format!("propylon: cannot use `{}`: {why}", path.display());
+    sys::files::own_directory(&path, None).map_err(|error| fail(error.to_string()))?;
+    let found = std::fs::symlink_metadata(&path).map_err(|error| fail(error.to_string()))?;
+    if !found.is_dir() || found.uid() != uid || found.mode() & 0o077 != 0 {
+        return Err(fail("it belongs to somebody else or is open to others; remove it".into()));
+    }
+    Ok(path)
+}
+
+/// Where no access log was asked for there is none: the app logs its own requests.
+fn drop_usual_access_log(plan: &mut FrontPlan) {
+    let usual = plan.log_files.iter().position(|path| path == Path::new(NO_ACCESS_LOG));
+    let Some(usual) = usual.map(|index| LogTarget::File(LogFileId(index as u32))) else { return };
+    for location in &mut plan.locations {
+        location.access_logs.retain(|log| log.target != usual);
     }
 }
 
