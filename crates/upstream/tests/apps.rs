@@ -1,5 +1,7 @@
 //! Calls to scripted workers over the private channel.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::io::{IoSlice, Write};

@@ -1,5 +1,7 @@
 //! Calls to scripted peers on sockets.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::time::Duration;

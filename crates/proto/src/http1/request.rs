@@ -34,17 +34,21 @@ impl RequestReader {
         buffer: &mut BytesMut,
         limits: &RequestLimits,
     ) -> Result<Option<RequestHead>, RequestError> {
-        if !self.scan.has_begun() {
-            let empty = buffer.iter().take_while(|byte| **byte == b'\n').count();
-            buffer.advance(empty);
-            while buffer.starts_with(b"\r\n") {
-                buffer.advance(2);
+        let Some(mut head) = self.scan.advance(buffer, limits, &mut self.fields)? else {
+            if !self.scan.has_begun() {
+                // An idle connection keeps no bytes.
+                buffer.advance(self.scan.forget_empty_lines());
             }
-            self.scan = RequestScan::new();
-        }
-        let Some(head) = self.scan.advance(buffer, limits, &mut self.fields)? else {
             return Ok(None);
         };
+        if head.start != 0 {
+            buffer.advance(head.start);
+            self.scan = RequestScan::new();
+            match self.scan.advance(buffer, limits, &mut self.fields)? {
+                Some(again) => head = again,
+                None => return Ok(None),
+            }
+        }
         self.scan = RequestScan::new();
         Ok(Some(RequestHead {
             bytes: buffer.split_to(head.end).freeze(),

@@ -309,8 +309,6 @@ fn parse_status_line(head: &Bytes, line_end: usize) -> Option<(u8, u16, Bytes)> 
 
 /// `200 OK`, `200 ` or `200`.
 fn parse_status(text: &Bytes) -> Result<(u16, Bytes), ResponseError> {
-    let (start, end) = trimmed(text);
-    let text = text.slice(start..end);
     let [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] = &text[..] else {
         return Err(ResponseError::BadStatus);
     };

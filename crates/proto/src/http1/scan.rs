@@ -139,6 +139,9 @@ impl RequestScan {
         while let Some(found) = memchr::memchr(b'\n', buf.get(self.searched..).unwrap_or(&[])) {
             let at = self.line;
             let line_end = self.searched + found;
+            if self.stage == Stage::Start {
+                self.check_beginning(&buf[..line_end], limits)?;
+            }
             self.line = line_end + 1;
             self.searched = line_end + 1;
             let text = without_cr(&buf[at..line_end]);
@@ -156,7 +159,7 @@ impl RequestScan {
             }
         }
         if self.stage == Stage::Start {
-            self.check_beginning(buf)?;
+            self.check_beginning(buf, limits)?;
         }
         self.check_length(buf.len() - self.line + 1, buf.len(), limits)?;
         self.searched = buf.len();
@@ -197,26 +200,37 @@ impl RequestScan {
                 Stage::Fields => RequestError::HeaderTooLong,
             });
         }
-        if head > limits.head_bytes_max {
+        // While there are only empty lines, `start` is behind them by no more than the line.
+        if head - self.start > limits.head_bytes_max {
             return Err(RequestError::HeadTooLong);
         }
         Ok(())
     }
 
-    /// Bytes that cannot begin a request are refused before their line is complete: somebody
-    /// speaks TLS, or something else without line ends.
-    fn check_beginning(&self, buf: &[u8]) -> Result<(), RequestError> {
-        let first = self.searched == self.line;
-        let Some(new) = buf.get(self.searched..) else { return Ok(()) };
+    /// Bytes that cannot stand in a request line are refused before the line is complete:
+    /// somebody speaks TLS, or something else without line ends. `buf` ends before the line end
+    /// if that has come.
+    fn check_beginning(&self, buf: &[u8], limits: &RequestLimits) -> Result<(), RequestError> {
+        let end = buf.len().min(self.line.saturating_add(limits.line_bytes_max));
+        let Some(new) = buf.get(self.searched..end) else { return Ok(()) };
         match new.first() {
-            Some(&byte) if first && byte != b'\r' && !is(byte, METHOD) => {
+            Some(&byte) if self.searched == self.line && byte != b'\r' && !is(byte, METHOD) => {
                 Err(RequestError::BadMethod)
             }
+            // A carriage return may be half of the line end.
             _ if new.iter().any(|&b| is(b, BAD_IN_TARGET) && b != b' ' && b != b'\r') => {
                 Err(RequestError::BadRequestLine)
             }
             _ => Ok(()),
         }
+    }
+
+    /// Takes note that `buf` has lost the empty lines that have been scanned.
+    pub(super) fn forget_empty_lines(&mut self) -> usize {
+        debug_assert!(!self.has_begun());
+        self.searched = 0;
+        self.start = 0;
+        std::mem::take(&mut self.line)
     }
 
     /// Whether the request is complete with this line (a simple request).
@@ -227,6 +241,7 @@ impl RequestScan {
         limits: &RequestLimits,
     ) -> Result<bool, RequestError> {
         if text.is_empty() {
+            self.start = self.line;
             self.empty_lines += 1;
             if self.empty_lines > EMPTY_LINES_MAX {
                 return Err(RequestError::BadRequestLine);

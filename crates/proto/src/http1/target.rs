@@ -2,7 +2,7 @@
 
 use message::{Method, Slice};
 
-use super::bytes::{BAD_IN_TARGET, HOST, HOST_LITERAL, all, any};
+use super::bytes::{BAD_IN_TARGET, HOST, HOST_LITERAL, all, is};
 use super::limits::RequestError;
 
 /// A target taken apart; ranges of the head.
@@ -23,7 +23,11 @@ pub(super) fn parse(
     slash: usize,
 ) -> Result<Target, RequestError> {
     let root = slice(slash, slash + 1);
-    if any(text, BAD_IN_TARGET) {
+    // The other controls have been refused while the line came in.
+    debug_assert!(
+        !text.iter().any(|&byte| is(byte, BAD_IN_TARGET) && byte != b' ' && byte != b'\r')
+    );
+    if memchr::memchr2(b' ', b'\r', text).is_some() {
         return Err(RequestError::BadTarget);
     }
     match text.first() {

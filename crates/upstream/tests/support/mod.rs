@@ -1,6 +1,6 @@
 //! Calls, peers and bodies for the tests.
 
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::future::Future;
 use std::sync::Arc;
