@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use diag::{Problem, Severity};
 use plan::app::{AppSource, LoadPlan, SocketPlan, StaticMap};
 
-use crate::collect::{Collector, paths};
+use crate::collect::{Collector, Origin, paths};
 use crate::draft::Draft;
-use crate::row::Fault;
+use crate::row::{Effect, Fault};
+use crate::rows::Meaning;
 
 /// Fills the plan's gaps from the rest of the draft.
 pub fn lower(collector: &mut Collector<'_>, draft: &mut Draft) {
@@ -47,7 +48,8 @@ fn files(draft: &mut Draft, start: &Path) {
         }
     }
     let log = draft.log_file.take().map(PathBuf::from);
-    let log = log.or_else(|| process.daemonize.clone().map(PathBuf::from));
+    let background = process.daemonize.as_ref().or(process.daemonize2.as_ref());
+    let log = log.or_else(|| background.map(PathBuf::from));
     draft.plan.log.file = log.map(|path| start.join(path));
 }
 
@@ -177,6 +179,7 @@ fn contradictions(collector: &mut Collector<'_>, draft: &Draft) {
         );
         at_key(collector, &["workers"], &message, "remove one of them");
     }
+    overridden(collector);
     if draft.module.is_none() && draft.wsgi_file.is_none() && draft.mounts.is_empty() {
         let hint = "write `module = package.module:callable` or `wsgi-file = app.py`";
         general(collector, Severity::Warning, "no app is named", hint);
@@ -191,6 +194,35 @@ fn contradictions(collector: &mut Collector<'_>, draft: &Draft) {
         );
     }
 }
+
+/// A file named without `--ini` is read after the whole command line, so it wins.
+fn overridden(collector: &mut Collector<'_>) {
+    let mut lost = Vec::new();
+    for (index, option) in collector.given.iter().enumerate() {
+        let single = match option.entry.map(|entry| entry.meaning) {
+            Some(Meaning::Effect(Effect::Flag(_) | Effect::Number(_))) => true,
+            Some(_) => SINGLE.contains(&option.key.as_str()),
+            None => false,
+        };
+        if !single || option.origin != Origin::CommandLine {
+            continue;
+        }
+        let later = collector.given.iter().skip(index + 1).rfind(|other| other.key == option.key);
+        let later = later.filter(|other| {
+            other.origin == Origin::File && (other.value != option.value && !option.bare)
+        });
+        lost.extend(later.map(|other| (option.key.clone(), option.key_at, other.value.clone())));
+    }
+    for (key, at, value) in lost {
+        let message = format!("`{key}` of a file that is read later wins: {value}");
+        let hint = "write `--ini FILE` before the options that shall win over it";
+        collector.report(at, Fault::warning(message, hint));
+    }
+}
+
+/// Texts of which only the last counts.
+const SINGLE: &[&str] =
+    &["module", "wsgi-file", "callable", "chdir", "virtualenv", "home", "uid", "gid", "pidfile"];
 
 fn at_key(collector: &mut Collector<'_>, names: &[&str], message: &str, hint: &str) {
     let found = collector.given.iter().rfind(|option| names.contains(&option.key.as_str()));

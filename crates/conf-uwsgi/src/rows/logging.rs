@@ -1,5 +1,6 @@
 //! Where log lines go and which are written.
 
+use super::process::log_file;
 use crate::row::{Effect, Row, Takes};
 
 /// The rows.
@@ -19,7 +20,7 @@ pub const ROWS: &[Row] = &[
         effect: Effect::Text(|draft, text| {
             draft.log_file = Some(text.to_owned());
             draft.plan.log.file_after_drop = false;
-            Ok(())
+            log_file(text)
         }),
     },
     Row {
@@ -30,7 +31,7 @@ pub const ROWS: &[Row] = &[
         effect: Effect::Text(|draft, text| {
             draft.log_file = Some(text.to_owned());
             draft.plan.log.file_after_drop = true;
-            Ok(())
+            log_file(text)
         }),
     },
 ];

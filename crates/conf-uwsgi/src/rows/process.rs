@@ -75,7 +75,7 @@ pub const ROWS: &[Row] = &[
     with_short(
         text(&["daemonize"], "go to the background and log to this file", |draft, text| {
             draft.plan.process.daemonize = Some(text.to_owned());
-            log_file_named_like_a_switch("daemonize", text)
+            log_file(text)
         }),
         'd',
     ),
@@ -84,7 +84,7 @@ pub const ROWS: &[Row] = &[
         "go to the background once the app is loaded, and log to this file",
         |draft, text| {
             draft.plan.process.daemonize2 = Some(text.to_owned());
-            log_file_named_like_a_switch("daemonize2", text)
+            log_file(text)
         },
     ),
     flag(&["auto-procname"], "give each process a readable title", |draft, on| {
@@ -112,12 +112,17 @@ pub const ROWS: &[Row] = &[
     }),
 ];
 
-/// `daemonize = true` logs to a file called `true`.
-fn log_file_named_like_a_switch(option: &str, text: &str) -> Result<(), Fault> {
-    if matches!(text, "" | "1" | "true" | "yes" | "on" | "false" | "no" | "off" | "0") {
+/// `daemonize = true` logs to a file called `true`; `daemonize = host:port` logs over UDP.
+pub fn log_file(text: &str) -> Result<(), Fault> {
+    let port = text.rsplit_once(':').map(|(_, port)| port);
+    if port.is_some_and(|port| port.parse::<u16>().is_ok()) && !text.starts_with('/') {
+        let message = format!("logs are not sent over UDP here: {text}");
+        return Err(Fault::fatal(message, "write the path of a file, or log to systemd's journal"));
+    }
+    if matches!(text, "1" | "true" | "yes" | "on" | "false" | "no" | "off" | "0") {
         return Err(Fault::warning(
             format!("the path of a log file is expected, so this is one called: {text}"),
-            format!("write `{option} = /var/log/app.log`, or remove the line"),
+            "write a path such as `/var/log/app.log`, or remove the line",
         ));
     }
     Ok(())
