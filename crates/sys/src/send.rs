@@ -21,3 +21,6 @@ pub fn sendfile(
         unsafe { libc::sendfile64(socket.as_raw_fd(), file.as_raw_fd(), &mut at, bytes_max) };
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
+
+/// Flag for open(2): do not wait for the other end of a named pipe.
+pub const OPEN_NON_BLOCKING: i32 = libc::O_NONBLOCK;

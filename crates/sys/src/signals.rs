@@ -5,6 +5,18 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use crate::check;
 
+/// Signals that a terminal or a service manager sends to a whole process group, though they are
+/// meant for its master: HUP, INT, QUIT, TERM, USR1, USR2, WINCH.
+pub const TERMINAL_SIGNALS: [i32; 7] = [
+    libc::SIGHUP,
+    libc::SIGINT,
+    libc::SIGQUIT,
+    libc::SIGTERM,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGWINCH,
+];
+
 /// Blocked signals and the descriptor they are read from.
 #[derive(Debug)]
 pub struct SignalReader {

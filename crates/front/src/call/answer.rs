@@ -1,0 +1,205 @@
+//! What becomes of an upstream's answer: its fields, the ones that are orders, its body.
+
+use bytes::Bytes;
+use message::{BodyLength, Header, KnownHeader, Method, ResponseHead};
+use net::store::Filler;
+use plan::front::UpstreamCall;
+use plan::front::upstream::Redirect;
+use route::{Values, render, render_bytes};
+use upstream::{Answer, AnswerBody, CallTrace};
+
+use crate::error_pages;
+use crate::exchange::Exchange;
+use crate::phases::{Outcome, Start};
+use crate::relay::{Body, Part};
+use crate::response::Response;
+use crate::upstream_body::{UpstreamBody, part};
+
+/// Turns an answer into a response, or into whatever its fields order. `filler` stores it.
+pub async fn relay(
+    exchange: &mut Exchange,
+    call: &UpstreamCall,
+    answer: Answer,
+    filler: Option<Box<Filler>>,
+) -> Outcome {
+    let Answer { head, body, trace } = answer;
+    exchange.upstream.headers.clone_from(&head.headers);
+    if let Some(outcome) = ordered(exchange, call, &head) {
+        note(exchange, &body, trace);
+        return outcome;
+    }
+    if call.intercept_errors
+        && head.status >= 300
+        && error_pages::is_intercepted(exchange, head.status)
+    {
+        note(exchange, &body, trace);
+        return Outcome::Status(head.status);
+    }
+    let mut response = response(exchange, call, &head);
+    let no_body = exchange.method == Method::Head && !exchange.fills_cache;
+    if no_body || response.is_bodiless() {
+        note(exchange, &body, trace);
+        drop(filler);
+        return Outcome::Respond(response);
+    }
+    attach(exchange, &mut response, body, trace, filler).await;
+    Outcome::Respond(response)
+}
+
+/// Gives a response its body; one that is here already leaves together with the head.
+async fn attach(
+    exchange: &mut Exchange,
+    response: &mut Response,
+    mut body: AnswerBody,
+    trace: CallTrace,
+    filler: Option<Box<Filler>>,
+) {
+    let first = body.ready_piece().map(part);
+    if filler.is_none() && body.is_ended() {
+        let whole = match &first {
+            Some(Part::Data(bytes)) => Some(bytes.clone()),
+            None => Some(Bytes::new()),
+            Some(Part::File(_)) => None,
+        };
+        if let Some(bytes) =
+            whole.filter(|bytes| response.length.is_none_or(|length| length == bytes.len() as u64))
+        {
+            // Nothing is left to wait for: this gives the connection back to its pool.
+            if let Ok(None) = body.next().await {
+                note(exchange, &body, trace);
+                response.body = Body::Memory(bytes);
+                return;
+            }
+        }
+    }
+    let mut body = Box::new(UpstreamBody::new(body, first, trace));
+    if let Some(filler) = filler {
+        body.fill(filler);
+    }
+    response.body = Body::Upstream(body);
+}
+
+/// Notes what a call that is over tells the log.
+pub fn note(exchange: &mut Exchange, body: &AnswerBody, mut trace: CallTrace) {
+    body.finish_trace(&mut trace);
+    exchange.upstream.trace.attempts.append(&mut trace.attempts);
+}
+
+/// `X-Accel-Redirect`: the answer only says where to go on.
+fn ordered(exchange: &mut Exchange, call: &UpstreamCall, head: &ResponseHead) -> Option<Outcome> {
+    let ignore = &call.ignore_headers;
+    if let Some(value) = head.header(KnownHeader::XAccelBuffering)
+        && !ignore.x_accel_buffering
+    {
+        exchange.unbuffered |= value.eq_ignore_ascii_case(b"no");
+    }
+    if ignore.x_accel_redirect {
+        return None;
+    }
+    let target = head.header(KnownHeader::XAccelRedirect)?;
+    if target.starts_with(b"@") {
+        let name = std::str::from_utf8(target).ok()?;
+        let named = exchange.active.shared.router.named(exchange.server, name);
+        return Some(match named {
+            Some(location) => Outcome::Again(Start::Named(location)),
+            None => Outcome::Status(500),
+        });
+    }
+    if exchange.method != Method::Head {
+        exchange.method = Method::Get;
+    }
+    let question = target.iter().position(|&byte| byte == b'?');
+    let (path, args) = match question {
+        Some(at) => (target.slice(..at), target.slice(at + 1..)),
+        None => (target.clone(), Bytes::new()),
+    };
+    let merge = exchange.server().merge_slashes;
+    match route::normalise_uri(&path, merge) {
+        Ok(uri) => Some(Outcome::Again(Start::Redirect(Bytes::copy_from_slice(&uri), args))),
+        Err(_) => Some(Outcome::Status(404)),
+    }
+}
+
+/// The response's head as the client gets it.
+pub fn response(exchange: &Exchange, call: &UpstreamCall, head: &ResponseHead) -> Response {
+    let mut response = Response::new(head.status);
+    response.reason = head.reason.clone();
+    response.length = match head.body {
+        BodyLength::Length(length) => Some(length),
+        BodyLength::None => announced(head),
+        BodyLength::Chunked | BodyLength::UntilClose => None,
+    };
+    response.headers.reserve(head.headers.len());
+    for header in &head.headers {
+        let hidden = call.hide_headers.iter().any(|hidden| {
+            hidden.len() == header.name.len()
+                && hidden.as_bytes().eq_ignore_ascii_case(&header.name)
+        });
+        match header.known {
+            KnownHeader::ContentLength => {}
+            _ if hidden => {}
+            KnownHeader::Server => response.server = Some(header.value.clone()),
+            KnownHeader::Date => response.date = Some(header.value.clone()),
+            KnownHeader::ContentType => response.content_type = Some(header.value.clone()),
+            KnownHeader::Location if !call.redirects.is_empty() => {
+                let value = redirected(exchange, call, &header.value);
+                let value = value.unwrap_or_else(|| header.value.clone());
+                response.headers.push(Header { value, ..header.clone() });
+            }
+            _ => response.headers.push(header.clone()),
+        }
+    }
+    if let Some(charset) = head.header(KnownHeader::XAccelCharset)
+        && !call.ignore_headers.x_accel_charset
+    {
+        response.charset = Some(charset.clone());
+    }
+    response
+}
+
+fn announced(head: &ResponseHead) -> Option<u64> {
+    let value = head.header(KnownHeader::ContentLength)?;
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// What the first matching `proxy_redirect` line makes of a Location.
+fn redirected(exchange: &Exchange, call: &UpstreamCall, location: &Bytes) -> Option<Bytes> {
+    for (index, line) in call.redirects.iter().enumerate() {
+        match line {
+            Redirect::Prefix(from, to) => {
+                let from = render_bytes(from, exchange);
+                if let Some(rest) = location.strip_prefix(&from[..]) {
+                    let mut value = Vec::with_capacity(location.len() + 32);
+                    render(to, exchange, &mut value);
+                    value.extend_from_slice(rest);
+                    return Some(Bytes::from(value));
+                }
+            }
+            Redirect::Regex(_, to) => {
+                let router = &exchange.active.shared.router;
+                let pattern = router.redirect_pattern(exchange.location, index)?;
+                if let Ok(Some(captures)) = pattern.captures(location) {
+                    let values = WithCaptures { values: exchange, captures };
+                    return Some(render_bytes(to, &values));
+                }
+            }
+        }
+    }
+    None
+}
+
+/// The request's variables, with the captures of a `proxy_redirect` regex.
+struct WithCaptures<'a> {
+    values: &'a Exchange,
+    captures: route::Captures,
+}
+
+impl Values for WithCaptures<'_> {
+    fn value(&self, variable: &plan::Variable, out: &mut Vec<u8>) -> bool {
+        self.values.value(variable, out)
+    }
+
+    fn capture(&self, number: u8, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.captures.group(usize::from(number)));
+    }
+}

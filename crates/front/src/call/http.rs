@@ -1,0 +1,147 @@
+//! A request as an HTTP/1 head for an upstream.
+
+use message::KnownHeader;
+use plan::Template;
+use plan::front::UpstreamCall;
+use plan::front::upstream::Speak;
+use route::escape::{Escape, escape};
+use route::{render, render_bytes};
+use upstream::OutgoingBody;
+
+use crate::exchange::Exchange;
+use crate::response::decimal;
+
+/// The complete head. `uri` replaces the target if the configuration's address held variables.
+pub fn head(
+    exchange: &Exchange,
+    call: &UpstreamCall,
+    uri: Option<Vec<u8>>,
+    body: &OutgoingBody,
+) -> Vec<u8> {
+    let mut out = Vec::with_capacity(1024);
+    let Speak::Http { set_headers, http11, method, .. } = &call.speak else { return out };
+    match method {
+        Some(method) => render(method, exchange, &mut out),
+        None => out.extend_from_slice(exchange.method_text()),
+    }
+    out.push(b' ');
+    out.extend_from_slice(&target(exchange, call, uri));
+    out.extend_from_slice(if *http11 { b" HTTP/1.1\r\n" } else { b" HTTP/1.0\r\n" });
+    for (name, value) in set_headers {
+        push_set(exchange, name, value, &mut out);
+    }
+    let known_length = match body {
+        // A method that expects a body says that it has none.
+        OutgoingBody::None => exchange.body.length().filter(|_| call.pass_body),
+        OutgoingBody::Memory(bytes) => Some(bytes.len() as u64),
+        OutgoingBody::File(_, bytes) => Some(*bytes),
+        OutgoingBody::Stream(_, length) => *length,
+    };
+    if let Some(length) = known_length {
+        out.extend_from_slice(b"Content-Length: ");
+        decimal(&mut out, length);
+        out.extend_from_slice(b"\r\n");
+    } else if matches!(body, OutgoingBody::Stream(..)) {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    if call.pass_headers {
+        push_headers(exchange, set_headers, &mut out);
+    }
+    if let Some(revalidate) = &exchange.revalidate {
+        if let Some(modified) = &revalidate.modified {
+            push_field(&mut out, b"If-Modified-Since", modified);
+        }
+        if let Some(tag) = &revalidate.tag {
+            push_field(&mut out, b"If-None-Match", tag);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
+/// The request target for the upstream.
+pub fn target(exchange: &Exchange, call: &UpstreamCall, uri: Option<Vec<u8>>) -> Vec<u8> {
+    if let Some(uri) = uri {
+        return uri;
+    }
+    let Speak::Http { uri, prefix_bytes, .. } = &call.speak else { return Vec::new() };
+    let mut out = Vec::with_capacity(exchange.uri.len() + 32);
+    match uri {
+        None if !exchange.uri_changed => {
+            out.extend_from_slice(exchange.head.text(exchange.head.target));
+            if exchange.head.target_host.is_some() {
+                out.clear();
+                out.extend_from_slice(exchange.head.text(exchange.head.path));
+                push_args(exchange, &mut out);
+            }
+            return out;
+        }
+        None => escape(&exchange.uri, Escape::Uri, &mut out),
+        Some(uri) => {
+            out.extend_from_slice(uri.as_bytes());
+            escape(exchange.uri.get(*prefix_bytes..).unwrap_or(&[]), Escape::Uri, &mut out);
+        }
+    }
+    push_args(exchange, &mut out);
+    out
+}
+
+fn push_args(exchange: &Exchange, out: &mut Vec<u8>) {
+    if !exchange.args.is_empty() {
+        out.push(b'?');
+        out.extend_from_slice(&exchange.args);
+    }
+}
+
+fn push_set(exchange: &Exchange, name: &str, value: &Template, out: &mut Vec<u8>) {
+    let known = KnownHeader::from_name(name.as_bytes());
+    // These follow from the body and are written by whoever knows it.
+    if matches!(known, KnownHeader::ContentLength | KnownHeader::TransferEncoding) {
+        return;
+    }
+    let value = render_bytes(value, exchange);
+    if value.is_empty() {
+        return;
+    }
+    push_field(out, name.as_bytes(), &value);
+}
+
+/// A value out of variables must not end the line.
+fn push_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend(value.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n' | 0)));
+    out.extend_from_slice(b"\r\n");
+}
+
+fn push_headers(exchange: &Exchange, set_headers: &[(String, Template)], out: &mut Vec<u8>) {
+    for (known, name, value) in exchange.head.fields() {
+        let ours = known.is_hop_by_hop()
+            || matches!(
+                known,
+                KnownHeader::Host
+                    | KnownHeader::ContentLength
+                    | KnownHeader::Expect
+                    | KnownHeader::Proxy
+            )
+            || set_headers.iter().any(|(set, _)| set.as_bytes().eq_ignore_ascii_case(name))
+            || is_conditional_for_cache(exchange, known);
+        if !ours {
+            push_field(out, name, value);
+        }
+    }
+}
+
+/// A response that is going to be stored must be the whole one.
+fn is_conditional_for_cache(exchange: &Exchange, known: KnownHeader) -> bool {
+    exchange.fills_cache
+        && matches!(
+            known,
+            KnownHeader::IfModifiedSince
+                | KnownHeader::IfUnmodifiedSince
+                | KnownHeader::IfNoneMatch
+                | KnownHeader::IfMatch
+                | KnownHeader::Range
+                | KnownHeader::IfRange
+        )
+}

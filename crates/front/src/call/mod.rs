@@ -1,0 +1,247 @@
+//! Asking an upstream: the request's body, what is said, and what becomes of the answer.
+//!
+//! Rooms: [`uwsgi`] and [`http`] (what is said), [`target`] (whom, if the configuration leaves
+//! that to variables), [`answer`] (the answer's fields), [`cached`] (the cache in between).
+
+pub mod answer;
+pub mod cached;
+pub mod http;
+pub mod target;
+pub mod uwsgi;
+
+use std::future::poll_fn;
+
+use bytes::Bytes;
+use message::Method;
+use plan::front::upstream::{Speak, Target, UpstreamCall};
+use plan::front::{Handler, LogLevel};
+use tokio::sync::mpsc;
+use upstream::{Answer, CallError, Fault, Outgoing, OutgoingBody, Say, Whom};
+
+use crate::exchange::Exchange;
+use crate::phases::Outcome;
+use crate::request_body::{BodyError, Content};
+use crate::wire::Wire;
+
+/// Pieces of a request body that wait for the upstream when it is not buffered.
+const PIECES_AHEAD: usize = 8;
+
+/// Asks the upstream of the location in force, or its cache. `None`: the client is gone.
+pub async fn call(wire: &mut Wire, exchange: &mut Exchange) -> Option<Outcome> {
+    let active = exchange.active.clone();
+    let Handler::Upstream(call) = &active.location(exchange.location).handler else {
+        return Some(Outcome::Status(500));
+    };
+    exchange.unbuffered = false;
+    // The chunked coding is not passed on in a uwsgi packet: the length must be known.
+    let must_know_length = exchange.body.announced().is_none()
+        && matches!(call.speak, Speak::Uwsgi { .. } | Speak::Http { http11: false, .. });
+    if call.request_buffering || must_know_length {
+        let plan = &active.location(exchange.location).body;
+        if let Err(error) = exchange.body.read(wire, plan).await {
+            return body_failed(exchange, &error);
+        }
+    }
+    match &call.cache {
+        Some(cache) => cached::call(wire, exchange, call, cache).await,
+        None => match ask(wire, exchange, call).await? {
+            Ok(answer) => Some(answer::relay(exchange, call, answer, None).await),
+            Err(outcome) => Some(outcome),
+        },
+    }
+}
+
+/// Calls the upstream; an error is an outcome already. `None`: the client is gone.
+pub async fn ask(
+    wire: &mut Wire,
+    exchange: &mut Exchange,
+    call: &UpstreamCall,
+) -> Option<Result<Answer, Outcome>> {
+    match attempt(wire, exchange, call).await? {
+        Ok(answer) => Some(Ok(answer)),
+        Err(error) => Some(Err(failed(exchange, error))),
+    }
+}
+
+/// Calls the upstream. `None`: the client is gone.
+pub async fn attempt(
+    wire: &mut Wire,
+    exchange: &mut Exchange,
+    call: &UpstreamCall,
+) -> Option<Result<Answer, CallError>> {
+    let active = exchange.active.clone();
+    let (whom, speak_uri) = match &call.target {
+        Target::Group(id) => (Whom::Group(*id), None),
+        Target::Dynamic(template) => match target::resolve(exchange, template, &call.speak).await {
+            Ok(found) => found,
+            Err(error) => return Some(Err(error)),
+        },
+    };
+    let mut pump = None;
+    let body = outgoing_body(exchange, call, &mut pump);
+    let say = match &call.speak {
+        Speak::Uwsgi { params, modifier1, modifier2 } => Say::Uwsgi {
+            vars: uwsgi::vars(exchange, call, params),
+            modifier1: *modifier1,
+            modifier2: *modifier2,
+        },
+        Speak::Http { .. } => Say::Http { head: http::head(exchange, call, speak_uri, &body) },
+    };
+    let outgoing = Outgoing {
+        whom,
+        say,
+        body,
+        method_is_head: exchange.method == Method::Head,
+        idempotent: matches!(
+            exchange.method,
+            Method::Get
+                | Method::Head
+                | Method::Put
+                | Method::Delete
+                | Method::Options
+                | Method::Trace
+        ),
+        client: exchange.client.peer.ip(),
+    };
+    let mut calling = std::pin::pin!(active.upstreams.call(call, outgoing));
+    if let Some(pieces) = pump {
+        let timeout = active.location(exchange.location).body.timeout;
+        tokio::select! {
+            biased;
+            answer = &mut calling => return Some(answer),
+            result = feed(wire, exchange, pieces, timeout) => {
+                if matches!(result, Err(BodyError::ClientGone)) && !call.ignore_client_abort {
+                    return None;
+                }
+            }
+        }
+    }
+    if call.ignore_client_abort {
+        return Some(calling.await);
+    }
+    tokio::select! {
+        biased;
+        answer = &mut calling => Some(answer),
+        () = poll_fn(|context| wire.poll_gone(context)) => None,
+    }
+}
+
+type Pieces = mpsc::Sender<std::io::Result<Bytes>>;
+
+fn outgoing_body(
+    exchange: &Exchange,
+    call: &UpstreamCall,
+    pump: &mut Option<Pieces>,
+) -> OutgoingBody {
+    if !call.pass_body {
+        return OutgoingBody::None;
+    }
+    match exchange.body.content() {
+        Content::Memory(bytes) if bytes.is_empty() => OutgoingBody::None,
+        Content::Memory(bytes) => OutgoingBody::Memory(bytes.clone()),
+        Content::File(file, bytes) => match file.try_clone() {
+            Ok(file) => OutgoingBody::File(file, *bytes),
+            Err(_) => OutgoingBody::None,
+        },
+        Content::None if exchange.body.is_read() => OutgoingBody::None,
+        Content::None => {
+            let (sender, receiver) = mpsc::channel(PIECES_AHEAD);
+            *pump = Some(sender);
+            OutgoingBody::Stream(receiver, exchange.body.announced())
+        }
+    }
+}
+
+/// Passes the request's body on while it arrives.
+async fn feed(
+    wire: &mut Wire,
+    exchange: &mut Exchange,
+    pieces: Pieces,
+    timeout: std::time::Duration,
+) -> Result<(), BodyError> {
+    let limit = exchange.location().body.bytes_max.unwrap_or(u64::MAX);
+    loop {
+        let piece = exchange.body.next(wire, timeout).await;
+        let piece = match piece {
+            Ok(Some(_)) if exchange.body.received > limit => Err(BodyError::TooLarge),
+            other => other,
+        };
+        match piece {
+            Ok(None) => return Ok(()),
+            Ok(Some(bytes)) => {
+                if pieces.send(Ok(bytes)).await.is_err() {
+                    // The upstream wants no more of it.
+                    return Ok(());
+                }
+            }
+            Err(error) => {
+                let cut = std::io::Error::from(std::io::ErrorKind::UnexpectedEof);
+                let _ = pieces.send(Err(cut)).await;
+                return Err(error);
+            }
+        }
+    }
+}
+
+fn body_failed(exchange: &mut Exchange, error: &BodyError) -> Option<Outcome> {
+    let status = match error {
+        BodyError::TooLarge => {
+            let text = format!(
+                "client intended to send too large chunked body: {} bytes",
+                exchange.body.received
+            );
+            exchange.log(LogLevel::Error, &text);
+            413
+        }
+        BodyError::BadChunk => {
+            exchange.log(LogLevel::Info, "client sent invalid chunked body");
+            400
+        }
+        BodyError::TimedOut => {
+            exchange.log(LogLevel::Info, "client timed out (110: Connection timed out)");
+            408
+        }
+        BodyError::ClientGone => {
+            exchange.log(LogLevel::Info, "client prematurely closed connection");
+            return None;
+        }
+        BodyError::Disk(error) => {
+            let reason = crate::content::static_file::errno_text(error);
+            exchange.log(LogLevel::Crit, &format!("cannot keep the request body: {reason}"));
+            500
+        }
+    };
+    exchange.must_close = true;
+    Some(Outcome::Status(status))
+}
+
+/// Logs a failed call and says with which status to answer.
+pub fn failed(exchange: &mut Exchange, mut error: CallError) -> Outcome {
+    exchange.upstream.trace.attempts.append(&mut error.trace.attempts);
+    let peer = exchange.upstream.trace.attempts.last().map(|attempt| attempt.address.clone());
+    let url = url(exchange, peer.as_deref().unwrap_or(""));
+    let level = match error.fault {
+        Fault::Client => LogLevel::Info,
+        // A socket that is not there or not ours to open is the operator's to mend.
+        _ if error.message.contains("failed (2:") || error.message.contains("failed (13:") => {
+            LogLevel::Crit
+        }
+        _ => LogLevel::Error,
+    };
+    crate::log::error::write(exchange, level, &error.message, Some(&url));
+    Outcome::Status(error.status)
+}
+
+/// A peer as error log lines name it.
+pub fn url(exchange: &Exchange, peer: &str) -> String {
+    let Handler::Upstream(call) = &exchange.location().handler else { return peer.to_owned() };
+    let colon = if peer.starts_with("unix:") { ":" } else { "" };
+    match &call.speak {
+        Speak::Uwsgi { .. } => format!("uwsgi://{peer}{colon}"),
+        Speak::Http { tls, .. } => {
+            let scheme = if *tls { "https" } else { "http" };
+            let uri = http::target(exchange, call, None);
+            format!("{scheme}://{peer}{colon}{}", String::from_utf8_lossy(&uri))
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The time, as texts that change once a second and are made once a second.
+
+use std::cell::{Cell, RefCell};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The texts of the current second; one per thread.
+#[derive(Debug)]
+pub struct Clock {
+    second: Cell<u64>,
+    texts: RefCell<Texts>,
+}
+
+#[derive(Debug, Default)]
+struct Texts {
+    date: String,
+    local: String,
+    iso8601: String,
+    log: String,
+}
+
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+impl Clock {
+    /// A clock that has not been looked at.
+    pub fn new() -> Clock {
+        Clock { second: Cell::new(u64::MAX), texts: RefCell::default() }
+    }
+
+    /// `Date` field value.
+    pub fn date(&self, out: &mut Vec<u8>) {
+        self.refresh();
+        out.extend_from_slice(self.texts.borrow().date.as_bytes());
+    }
+
+    /// `$time_local`: `20/Nov/2026:18:00:00 +0000`.
+    pub fn time_local(&self, out: &mut Vec<u8>) {
+        self.refresh();
+        out.extend_from_slice(self.texts.borrow().local.as_bytes());
+    }
+
+    /// `$time_iso8601`: `2026-11-20T18:00:00+00:00`.
+    pub fn time_iso8601(&self, out: &mut Vec<u8>) {
+        self.refresh();
+        out.extend_from_slice(self.texts.borrow().iso8601.as_bytes());
+    }
+
+    /// Time as it stands at the start of error log lines: `2026/11/20 18:00:00`.
+    pub fn error_log(&self, out: &mut Vec<u8>) {
+        self.refresh();
+        out.extend_from_slice(self.texts.borrow().log.as_bytes());
+    }
+
+    fn refresh(&self) {
+        let since = now().as_secs();
+        if self.second.replace(since) == since {
+            return;
+        }
+        let time = UNIX_EPOCH + Duration::from_secs(since);
+        let local = sys::clock::local(time);
+        let zone = zone(local.offset_seconds);
+        let month = MONTHS.get(local.month.saturating_sub(1) as usize).unwrap_or(&"???");
+        let clock = format!("{:02}:{:02}:{:02}", local.hour, local.minute, local.second);
+        *self.texts.borrow_mut() = Texts {
+            date: httpdate::fmt_http_date(time),
+            local: format!("{:02}/{month}/{}:{clock} {zone}", local.day, local.year),
+            iso8601: format!(
+                "{}-{:02}-{:02}T{clock}{}:{}",
+                local.year,
+                local.month,
+                local.day,
+                &zone[..3],
+                &zone[3..]
+            ),
+            log: format!("{}/{:02}/{:02} {clock}", local.year, local.month, local.day),
+        };
+    }
+}
+
+/// Time of day since 1970.
+pub fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn zone(offset_seconds: i32) -> String {
+    let sign = if offset_seconds < 0 { '-' } else { '+' };
+    let minutes = offset_seconds.unsigned_abs() / 60;
+    format!("{sign}{:02}{:02}", minutes / 60, minutes % 60)
+}
+
+/// Appends seconds since 1970 as an HTTP date.
+pub fn http_date(seconds: i64, out: &mut Vec<u8>) {
+    let time = UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    // The type formats into any writer, and writing into a vector cannot fail.
+    let _ = std::io::Write::write_fmt(out, format_args!("{}", httpdate::HttpDate::from(time)));
+}
+
+/// Reads an HTTP date in any of the three forms of RFC 9110, 5.6.7.
+pub fn parse_http_date(text: &[u8]) -> Option<i64> {
+    let time = httpdate::parse_http_date(std::str::from_utf8(text).ok()?).ok()?;
+    i64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_http_date_reads_back_as_the_second_it_was_made_from() {
+        let mut text = Vec::new();
+        http_date(1_700_000_000, &mut text);
+        assert_eq!(text, b"Tue, 14 Nov 2023 22:13:20 GMT");
+        assert_eq!(parse_http_date(&text), Some(1_700_000_000));
+        assert_eq!(parse_http_date(b"soon"), None);
+    }
+
+    #[test]
+    fn zones_west_of_greenwich_have_a_minus_and_half_hours_stay() {
+        assert_eq!((zone(-12_600).as_str(), zone(7200).as_str()), ("-0330", "+0200"));
+    }
+}

@@ -1,0 +1,134 @@
+//! Files.
+
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+
+use bytes::Bytes;
+use message::{Header, KnownHeader, Method};
+use plan::front::LogLevel;
+use plan::front::location::Precompressed;
+
+use super::open_files::Found;
+use super::paths;
+use crate::exchange::Exchange;
+use crate::filter::gzip;
+use crate::phases::Outcome;
+use crate::relay::Body;
+use crate::response::Response;
+
+/// Answers with the file of the request's URI.
+pub fn serve(exchange: &mut Exchange) -> Outcome {
+    let path = paths::of_uri(exchange, &exchange.uri);
+    if path.contains(&0) {
+        return Outcome::Status(404);
+    }
+    let found = exchange.thread.files.open(&path);
+    match found {
+        Ok(Found::File(metadata, body)) => file(exchange, &path, &metadata, body),
+        Ok(Found::Directory) => redirect_to_slash(exchange),
+        Ok(Found::Special) => {
+            let path = String::from_utf8_lossy(&path);
+            exchange.log(LogLevel::Crit, &format!("\"{path}\" is not a regular file"));
+            Outcome::Status(404)
+        }
+        Err(error) => failed(exchange, "open()", &path, &error),
+    }
+}
+
+/// Logs why a path cannot be used and says which status that is.
+pub fn failed(exchange: &Exchange, what: &str, path: &[u8], error: &io::Error) -> Outcome {
+    let (status, level) = match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename => {
+            (404, LogLevel::Error)
+        }
+        io::ErrorKind::PermissionDenied => (403, LogLevel::Error),
+        _ => (500, LogLevel::Crit),
+    };
+    if status != 404 || exchange.location().manners.log_not_found {
+        let path = String::from_utf8_lossy(path);
+        let reason = errno_text(error);
+        exchange.log(level, &format!("{what} \"{path}\" failed {reason}"));
+    }
+    Outcome::Status(status)
+}
+
+/// `(2: No such file or directory)`.
+pub fn errno_text(error: &io::Error) -> String {
+    let Some(number) = error.raw_os_error() else { return format!("({error})") };
+    let text = error.to_string();
+    let text = text.strip_suffix(&format!(" (os error {number})")).unwrap_or(&text);
+    format!("({number}: {text})")
+}
+
+fn redirect_to_slash(exchange: &mut Exchange) -> Outcome {
+    let mut location = Vec::with_capacity(exchange.uri.len() + 8);
+    route::escape::escape(&exchange.uri, route::escape::Escape::Uri, &mut location);
+    location.push(b'/');
+    if !exchange.args.is_empty() {
+        location.push(b'?');
+        location.extend_from_slice(&exchange.args);
+    }
+    Outcome::Redirect(301, Bytes::from(location))
+}
+
+fn file(exchange: &mut Exchange, path: &[u8], metadata: &Metadata, body: Body) -> Outcome {
+    if !matches!(exchange.method, Method::Get | Method::Head) {
+        return Outcome::Status(405);
+    }
+    let location = exchange.location();
+    let mut response = Response::new(200);
+    if location.gzip.precompressed != Precompressed::Off
+        && let Some((metadata, body)) = precompressed(exchange, path)
+    {
+        describe(&mut response, &metadata, body, location.manners.etag);
+        let encoding = Header::known(KnownHeader::ContentEncoding, Bytes::from_static(b"gzip"));
+        response.headers.push(encoding);
+        response.vary_encoding = location.gzip.vary;
+    } else {
+        describe(&mut response, metadata, body, location.manners.etag);
+        response.vary_encoding =
+            location.gzip.precompressed != Precompressed::Off && location.gzip.vary;
+    }
+    response.content_type = content_type(exchange);
+    Outcome::Respond(response)
+}
+
+fn describe(response: &mut Response, metadata: &Metadata, body: Body, etag: bool) {
+    response.length = Some(metadata.len());
+    response.last_modified = Some(metadata.mtime());
+    response.ranges = true;
+    response.body = body;
+    if etag {
+        let tag = Bytes::from(format!("\"{:x}-{:x}\"", metadata.mtime(), metadata.len()));
+        response.headers.push(Header::known(KnownHeader::ETag, tag));
+    }
+}
+
+/// The file beside it with `.gz` at the end, if it is there and the client takes it.
+fn precompressed(exchange: &Exchange, path: &[u8]) -> Option<(Metadata, Body)> {
+    let plan = &exchange.location().gzip;
+    let always = plan.precompressed == Precompressed::Always;
+    let probe = Response::new(200);
+    if !always && !gzip::client_takes(&exchange.head, &probe, plan) {
+        return None;
+    }
+    let mut path = path.to_vec();
+    path.extend_from_slice(b".gz");
+    match exchange.thread.files.open(&path) {
+        Ok(Found::File(metadata, body)) => Some((metadata, body)),
+        _ => None,
+    }
+}
+
+/// The MIME type that the extension of the URI has in the location's table.
+pub fn content_type(exchange: &Exchange) -> Option<Bytes> {
+    let location = exchange.location();
+    let name_start = exchange.uri.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
+    let name = exchange.uri.get(name_start..).unwrap_or(&[]);
+    let dot = name.iter().rposition(|&byte| byte == b'.').filter(|&at| at > 0);
+    let extension = dot.and_then(|at| name.get(at + 1..)).filter(|text| !text.is_empty());
+    extension
+        .and_then(|extension| exchange.active.mime(location.types, extension))
+        .or_else(|| exchange.active.default_type(exchange.location))
+}

@@ -1,0 +1,200 @@
+//! One request and everything known about it, from its complete head to its log line.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use message::{Header, KnownHeader, Method, RequestHead};
+use net::Peer;
+use plan::front::{LocationId, LocationPlan, LogLevel, ServerId, ServerPlan};
+use route::Captures;
+use upstream::CallTrace;
+
+use crate::request_body::RequestBody;
+use crate::runtime::Active;
+use crate::thread::Thread;
+
+/// Internal redirects one request may take; a configuration that needs more goes in a circle.
+pub const REDIRECTS_MAX: u8 = 10;
+
+/// A client's connection, as its requests see it.
+#[derive(Debug)]
+pub struct Client {
+    /// Number of the connection, unique within the process.
+    pub number: u64,
+    /// Where it comes from.
+    pub peer: Peer,
+    /// `$remote_addr`.
+    pub address: String,
+    /// Our end; `None` on a Unix socket.
+    pub local: Option<SocketAddr>,
+    /// Which listening socket.
+    pub listen: plan::Address,
+    /// Its index in a plan, with that plan's generation.
+    pub listen_index: Cell<(u64, usize)>,
+    /// When it was accepted.
+    pub opened: Instant,
+    /// Requests that have begun on it.
+    pub requests: Cell<u32>,
+}
+
+/// What went out, for the log and `$sent_http_NAME`.
+#[derive(Debug, Default)]
+pub struct Sent {
+    /// Status; 0 as long as nothing was sent.
+    pub status: u16,
+    /// All bytes.
+    pub bytes: u64,
+    /// Bytes of bodies, framing not counted.
+    pub body_bytes: u64,
+    /// Compression ratio times 100, if compressed.
+    pub gzip_ratio: Option<u64>,
+    /// Fields of the head.
+    pub headers: Vec<Header>,
+    /// Whether the response went out whole.
+    pub complete: bool,
+}
+
+/// What upstreams did for the request.
+#[derive(Debug, Default)]
+pub struct UpstreamFacts {
+    /// Peers tried.
+    pub trace: CallTrace,
+    /// Fields of the last answer, before anything was hidden.
+    pub headers: Vec<Header>,
+    /// `$upstream_cache_status`.
+    pub cache_status: Option<&'static str>,
+}
+
+/// Why the status differs from what the content answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorPageInUse {
+    /// Status to send instead of 200; `None` sends what the page answers.
+    pub status: Option<u16>,
+}
+
+/// Validators of a stored answer.
+#[derive(Clone, Debug)]
+pub struct Revalidate {
+    /// Its Last-Modified.
+    pub modified: Option<Bytes>,
+    /// Its ETag.
+    pub tag: Option<Bytes>,
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub struct Exchange {
+    /// The thread that serves it.
+    pub thread: Rc<Thread>,
+    /// The configuration it is served by, to its end.
+    pub active: Rc<Active>,
+    /// Its connection.
+    pub client: Rc<Client>,
+    /// The head.
+    pub head: RequestHead,
+    /// Host without port, lower case.
+    pub host: Bytes,
+    /// Method; an error page turns it into GET.
+    pub method: Method,
+    /// Virtual server.
+    pub server: ServerId,
+    /// Location (or `if` block) in force.
+    pub location: LocationId,
+    /// Normalised URI.
+    pub uri: Bytes,
+    /// Arguments.
+    pub args: Bytes,
+    /// The URI is no longer the one of the request line.
+    pub uri_changed: bool,
+    /// User variables.
+    pub slots: RefCell<Vec<Option<Bytes>>>,
+    /// Captures of the last match.
+    pub captures: Option<Captures>,
+    /// Reached by an internal redirect.
+    pub internal: bool,
+    /// Internal redirects taken.
+    pub redirects: u8,
+    /// An error page is being made.
+    pub error_page: Option<ErrorPageInUse>,
+    /// The body.
+    pub body: RequestBody,
+    /// When the head was complete.
+    pub started: Instant,
+    /// Bytes of the request as received.
+    pub request_bytes: u64,
+    /// `limit_rate` of an upstream in bytes per second; 0 is none.
+    pub limit_rate: u64,
+    /// The connection cannot be kept after this.
+    pub must_close: bool,
+    /// The upstream wants its answer passed on as it comes.
+    pub unbuffered: bool,
+    /// Another request was there already when this one began.
+    pub pipelined: bool,
+    /// The answer is going to be stored.
+    pub fills_cache: bool,
+    /// A stored answer that the upstream is asked to confirm.
+    pub revalidate: Option<Revalidate>,
+    /// What went out.
+    pub sent: Sent,
+    /// What upstreams did.
+    pub upstream: UpstreamFacts,
+}
+
+impl Exchange {
+    /// The location in force.
+    pub fn location(&self) -> &LocationPlan {
+        self.active.location(self.location)
+    }
+
+    /// The virtual server.
+    pub fn server(&self) -> &ServerPlan {
+        self.active.server(self.server)
+    }
+
+    /// The request line without its line end.
+    pub fn request_line(&self) -> &[u8] {
+        let bytes = &self.head.bytes;
+        let end = memchr::memchr(b'\n', bytes).unwrap_or(bytes.len());
+        let line = bytes.get(..end).unwrap_or(&[]);
+        line.strip_suffix(b"\r").unwrap_or(line)
+    }
+
+    /// Whether the answer has no body because of the method.
+    pub fn is_head(&self) -> bool {
+        self.method == Method::Head
+    }
+
+    /// Time since the head was complete.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Host as a redirect names it: the request's, else the server's own.
+    pub fn redirect_host(&self) -> Bytes {
+        let manners = &self.location().manners;
+        if manners.server_name_in_redirect || self.host.is_empty() {
+            let name = &self.server().first_name;
+            if !name.is_empty() {
+                return Bytes::copy_from_slice(name.as_bytes());
+            }
+            return match self.client.local {
+                Some(local) => Bytes::from(local.ip().to_string()),
+                None => Bytes::new(),
+            };
+        }
+        self.host.clone()
+    }
+
+    /// First value of a request header.
+    pub fn header(&self, known: KnownHeader) -> Option<&[u8]> {
+        self.head.header(known)
+    }
+
+    /// Writes to the error log.
+    pub fn log(&self, level: LogLevel, message: &str) {
+        crate::log::error::write(self, level, message, None);
+    }
+}

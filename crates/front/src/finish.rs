@@ -1,0 +1,213 @@
+//! From a response to bytes on the wire and a line in the log.
+
+use bytes::Bytes;
+use message::{KnownHeader, Version};
+use plan::front::{Handler, LogLevel};
+
+use crate::conditional::{self, Verdict};
+use crate::exchange::Exchange;
+use crate::filter::{gzip, headers};
+use crate::outflow::{Flown, Outflow, Waiting};
+use crate::phases::{self, Next, Outcome};
+use crate::ranges;
+use crate::relay::Body;
+use crate::response::{Framing, Response};
+use crate::wire::{Wire, WireEnd};
+
+/// Bodies up to this size are copied behind the head instead of being a piece of their own.
+const COPIED_BYTES_MAX: usize = 2048;
+
+/// Passes a response through the filters. `Err` is a status to answer with instead.
+pub fn filter(exchange: &mut Exchange, mut response: Response) -> Response {
+    if let Some(status) = exchange.error_page.and_then(|page| page.status) {
+        response.status = status;
+        response.reason = Bytes::new();
+    }
+    let active = exchange.active.clone();
+    let location = active.location(exchange.location);
+    let manners = &location.manners;
+    if response.status == 200 && response.ranges {
+        match conditional::judge(&exchange.head, &response, manners.if_modified_since) {
+            Verdict::Send => {}
+            Verdict::NotModified => not_modified(&mut response),
+            Verdict::PreconditionFailed => response = instead(exchange, 412),
+        }
+    }
+    if !matches!(response.status, 200 | 206 | 304) {
+        response.last_modified = None;
+    }
+    headers::apply(exchange, &mut response);
+    headers::apply_charset(exchange, &mut response);
+    if location.gzip.on {
+        let agent = exchange.header(KnownHeader::UserAgent).unwrap_or(&[]);
+        let disabled = active.shared.router.gzip_disabled(exchange.location, agent);
+        let asking = gzip::Asking { head: &exchange.head, disabled };
+        gzip::apply(asking, &mut response, &location.gzip, !buffers(&location.handler));
+    }
+    if !ranges::apply(&exchange.head, &mut response, manners.max_ranges) {
+        let mut page = instead(exchange, 416);
+        page.headers.append(&mut response.headers);
+        return page;
+    }
+    response
+}
+
+/// The page of a status that a filter came to.
+fn instead(exchange: &mut Exchange, status: u16) -> Response {
+    match phases::settle(exchange, Outcome::Status(status)) {
+        Next::Respond(mut response) => {
+            if let Some(status) = exchange.error_page.and_then(|page| page.status) {
+                response.status = status;
+            }
+            response
+        }
+        // An operator's page that needs an upstream is not called from a filter.
+        Next::Call | Next::Close => crate::pages::page(status, crate::response::PRODUCT_NAME),
+    }
+}
+
+fn not_modified(response: &mut Response) {
+    response.status = 304;
+    response.reason = Bytes::new();
+    response.content_type = None;
+    response.length = None;
+    response.ranges = false;
+    response.body = Body::Empty;
+    response.remove(KnownHeader::AcceptRanges);
+    response.remove(KnownHeader::ContentEncoding);
+}
+
+fn buffers(handler: &Handler) -> bool {
+    match handler {
+        Handler::Upstream(call) => call.buffering,
+        Handler::Static | Handler::StubStatus => true,
+    }
+}
+
+/// Whether the connection may serve another request after this response.
+fn keeps_alive(exchange: &Exchange) -> bool {
+    let manners = &exchange.location().manners;
+    exchange.head.keep_alive
+        && !exchange.must_close
+        && !exchange.thread.stopping.get()
+        && !manners.keepalive_timeout.is_zero()
+        && exchange.client.requests.get() < manners.keepalive_requests
+        && exchange.client.opened.elapsed() < manners.keepalive_time
+}
+
+/// Sends a filtered response. Says whether it went out whole and the connection may be kept.
+pub async fn send(wire: &mut Wire, exchange: &mut Exchange, mut response: Response) -> bool {
+    let active = exchange.active.clone();
+    let manners = &active.location(exchange.location).manners;
+    let bodiless = response.is_bodiless();
+    let headed = exchange.head.version > Version::Http09;
+    let mut keep_alive = keeps_alive(exchange);
+    let mut chunked = false;
+    if response.length.is_none() && !bodiless && !exchange.is_head() {
+        chunked = exchange.head.version == Version::Http11 && manners.chunked;
+        keep_alive &= chunked;
+    }
+    let framing = Framing { keep_alive, chunked, manners };
+    let mut out = exchange.thread.scratch.take();
+    out.clear();
+    if headed {
+        response.write_head(&mut out, framing, &exchange.thread.clock);
+    }
+    exchange.sent.status = response.status;
+    exchange.sent.headers = sent_headers(exchange, &mut response);
+    if bodiless || exchange.is_head() {
+        response.body = Body::Empty;
+    }
+    let flown = match std::mem::replace(&mut response.body, Body::Empty) {
+        Body::Empty if !chunked => small(wire, exchange, &mut out, &[]).await,
+        Body::Memory(bytes) if !chunked => small(wire, exchange, &mut out, &bytes).await,
+        mut body => {
+            let head = Bytes::copy_from_slice(&out);
+            let mut outflow = Outflow::new(chunked, manners.send_timeout, waiting(exchange));
+            let length = if exchange.is_head() { None } else { response.length };
+            let flown = outflow.send(wire, head, &mut body, length).await;
+            exchange.sent.bytes += outflow.bytes;
+            exchange.sent.body_bytes += outflow.body_bytes;
+            account(exchange, body);
+            flown
+        }
+    };
+    exchange.thread.scratch.replace(out);
+    if flown == Flown::TimedOut {
+        exchange.log(LogLevel::Info, "client timed out (110: Connection timed out)");
+        if manners.reset_timed_out {
+            wire.stream.reset_on_close();
+        }
+    }
+    exchange.sent.complete = flown == Flown::Whole;
+    flown == Flown::Whole && keep_alive
+}
+
+async fn small(wire: &mut Wire, exchange: &mut Exchange, out: &mut Vec<u8>, body: &[u8]) -> Flown {
+    let patience = exchange.location().manners.send_timeout;
+    let head_bytes = out.len();
+    let sent = if body.len() <= COPIED_BYTES_MAX {
+        out.extend_from_slice(body);
+        wire.write(out, &[], patience).await
+    } else {
+        wire.write(out, body, patience).await
+    };
+    match sent {
+        Ok(()) => {
+            exchange.sent.bytes += (head_bytes + body.len()) as u64;
+            exchange.sent.body_bytes += body.len() as u64;
+            Flown::Whole
+        }
+        Err(WireEnd::ClientGone) => Flown::ClientGone,
+        Err(WireEnd::TimedOut) => Flown::TimedOut,
+    }
+}
+
+/// Fields for `$sent_http_NAME`, only gathered if anybody could ask.
+fn sent_headers(exchange: &Exchange, response: &mut Response) -> Vec<message::Header> {
+    if exchange.location().access_logs.is_empty() {
+        return Vec::new();
+    }
+    let mut headers = std::mem::take(&mut response.headers);
+    if let Some(content_type) = &response.content_type {
+        headers.push(message::Header::known(KnownHeader::ContentType, content_type.clone()));
+    }
+    if let Some(location) = &response.location {
+        headers.push(message::Header::known(KnownHeader::Location, location.clone()));
+    }
+    if let Some(length) = response.length {
+        let text = Bytes::from(length.to_string());
+        headers.push(message::Header::known(KnownHeader::ContentLength, text));
+    }
+    headers
+}
+
+fn waiting(exchange: &Exchange) -> Waiting {
+    match &exchange.location().handler {
+        Handler::Upstream(call) if call.buffering && !exchange.unbuffered => Waiting {
+            memory_bytes_max: call.memory_bytes_max,
+            file_bytes_max: call.file_bytes_max,
+            temp_path: call.temp_path.clone(),
+        },
+        _ => Waiting { memory_bytes_max: 0, file_bytes_max: 0, temp_path: Default::default() },
+    }
+}
+
+/// Notes what only the body knows at its end.
+fn account(exchange: &mut Exchange, body: Body) {
+    match body {
+        Body::Compressed(compressed) => {
+            if compressed.given > 0 {
+                exchange.sent.gzip_ratio = Some(compressed.taken * 100 / compressed.given);
+            }
+            account_upstream(exchange, compressed.into_source());
+        }
+        other => account_upstream(exchange, other),
+    }
+}
+
+fn account_upstream(exchange: &mut Exchange, body: Body) {
+    if let Body::Upstream(upstream) = body {
+        upstream.finish(exchange);
+    }
+}

@@ -1,0 +1,289 @@
+//! Sending a body while its source still makes it.
+//!
+//! Source and client go at their own speeds: what the client has not taken yet waits in memory
+//! up to a limit, then in a file up to another limit, then the source has to wait.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::future::poll_fn;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use proto::http1::{CHUNK_END, LAST_CHUNK, write_chunk_prefix};
+
+use crate::relay::{Body, FilePart, Part};
+use crate::wire::{Wire, WireEnd};
+
+/// How much of a body may wait.
+#[derive(Clone, Debug)]
+pub struct Waiting {
+    /// Bytes in memory; zero passes every piece on before the next one is made.
+    pub memory_bytes_max: u64,
+    /// Bytes in a file, over the whole body.
+    pub file_bytes_max: u64,
+    /// Where that file is.
+    pub temp_path: PathBuf,
+}
+
+/// How sending a body ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flown {
+    /// Whole.
+    Whole,
+    /// The source broke off: the client must see a cut.
+    SourceCut,
+    /// The client is gone.
+    ClientGone,
+    /// The client took nothing for too long.
+    TimedOut,
+}
+
+/// Sends bodies of one response.
+#[derive(Debug)]
+pub struct Outflow {
+    queue: VecDeque<Part>,
+    queued_memory: u64,
+    spill: Option<Rc<File>>,
+    spilled: u64,
+    current: Option<Sending>,
+    chunked: bool,
+    patience: Duration,
+    waiting: Waiting,
+    /// Bytes of the body that went out.
+    pub body_bytes: u64,
+    /// The same with framing.
+    pub bytes: u64,
+}
+
+/// The piece on its way.
+#[derive(Debug)]
+struct Sending {
+    before: Bytes,
+    part: Part,
+    after: Bytes,
+}
+
+impl Outflow {
+    /// Ready to send; `chunked` frames the pieces.
+    pub fn new(chunked: bool, patience: Duration, waiting: Waiting) -> Outflow {
+        Outflow {
+            queue: VecDeque::new(),
+            queued_memory: 0,
+            spill: None,
+            spilled: 0,
+            current: None,
+            chunked,
+            patience,
+            waiting,
+            body_bytes: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Sends `first` (the head) and the whole body. `length` is what the head promised.
+    pub async fn send(
+        &mut self,
+        wire: &mut Wire,
+        first: Bytes,
+        body: &mut Body,
+        length: Option<u64>,
+    ) -> Flown {
+        self.current =
+            Some(Sending { before: first, part: Part::Data(Bytes::new()), after: Bytes::new() });
+        let mut left = length;
+        let mut ended = false;
+        loop {
+            if ended && self.queue.is_empty() && self.current.is_none() {
+                return if left.is_none_or(|left| left == 0) {
+                    Flown::Whole
+                } else {
+                    Flown::SourceCut
+                };
+            }
+            let idle = self.current.is_none() && self.queue.is_empty();
+            let may_pull = !ended && (idle || self.has_room());
+            let outcome = tokio::select! {
+                biased;
+                piece = body.next(), if may_pull => Err(piece),
+                sent = poll_fn(|context| match idle {
+                    true => wire.poll_gone(context).map(|()| Err(Flown::ClientGone)),
+                    false => self.poll_send(context, wire),
+                }) => Ok(sent),
+            };
+            match outcome {
+                Ok(Ok(())) => {}
+                Ok(Err(end)) => return end,
+                Err(Ok(Some(part))) => {
+                    let part = match limit(part, &mut left) {
+                        Some(part) => part,
+                        None => return Flown::SourceCut,
+                    };
+                    if self.take(part).is_err() {
+                        return Flown::SourceCut;
+                    }
+                }
+                Err(Ok(None)) => {
+                    ended = true;
+                    if self.chunked {
+                        self.queue.push_back(Part::Data(Bytes::new()));
+                    }
+                }
+                Err(Err(_)) => {
+                    // What came before the cut is still the client's.
+                    return self.drain(wire).await;
+                }
+            }
+        }
+    }
+
+    async fn drain(&mut self, wire: &mut Wire) -> Flown {
+        while self.current.is_some() || !self.queue.is_empty() {
+            if let Err(end) = poll_fn(|context| self.poll_send(context, wire)).await {
+                return end;
+            }
+        }
+        Flown::SourceCut
+    }
+
+    fn has_room(&self) -> bool {
+        self.queued_memory < self.waiting.memory_bytes_max
+            || (self.waiting.memory_bytes_max > 0 && self.spilled < self.waiting.file_bytes_max)
+    }
+
+    fn take(&mut self, part: Part) -> std::io::Result<()> {
+        let Part::Data(bytes) = part else {
+            if part.len() > 0 {
+                self.queue.push_back(part);
+            }
+            return Ok(());
+        };
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let length = bytes.len() as u64;
+        let fits = self.queued_memory + length <= self.waiting.memory_bytes_max.max(1);
+        if fits || self.queue.is_empty() || self.waiting.file_bytes_max == 0 {
+            self.queued_memory += length;
+            self.queue.push_back(Part::Data(bytes));
+            return Ok(());
+        }
+        let file = match &self.spill {
+            Some(file) => file.clone(),
+            None => {
+                let file = Rc::new(net::temp_file::unnamed(&self.waiting.temp_path)?);
+                self.spill.insert(file).clone()
+            }
+        };
+        file.write_all_at(&bytes, self.spilled)?;
+        let offset = self.spilled;
+        self.spilled += length;
+        if let Some(Part::File(last)) = self.queue.back_mut()
+            && Rc::ptr_eq(&last.file, &file)
+            && last.offset + last.bytes == offset
+        {
+            last.bytes += length;
+            return Ok(());
+        }
+        self.queue.push_back(Part::File(FilePart { file, offset, bytes: length }));
+        Ok(())
+    }
+
+    /// Sends one piece; ready when it is out.
+    fn poll_send(&mut self, context: &mut Context<'_>, wire: &mut Wire) -> Poll<Result<(), Flown>> {
+        loop {
+            let Some(sending) = &mut self.current else {
+                let Some(part) = self.queue.pop_front() else { return Poll::Ready(Ok(())) };
+                if let Part::Data(bytes) = &part {
+                    self.queued_memory = self.queued_memory.saturating_sub(bytes.len() as u64);
+                }
+                self.current = Some(self.frame(part));
+                continue;
+            };
+            if !sending.is_done() {
+                let (body, all) = ready!(sending.poll(context, wire, self.patience))?;
+                self.body_bytes += body;
+                self.bytes += all;
+                continue;
+            }
+            self.current = None;
+            return Poll::Ready(Ok(()));
+        }
+    }
+
+    fn frame(&self, part: Part) -> Sending {
+        if !self.chunked {
+            return Sending { before: Bytes::new(), part, after: Bytes::new() };
+        }
+        if part.len() == 0 {
+            let (before, after) = (Bytes::from_static(LAST_CHUNK), Bytes::new());
+            return Sending { before, part, after };
+        }
+        let mut prefix = Vec::with_capacity(20);
+        write_chunk_prefix(&mut prefix, usize::try_from(part.len()).unwrap_or(usize::MAX));
+        Sending { before: Bytes::from(prefix), part, after: Bytes::from_static(CHUNK_END) }
+    }
+}
+
+impl Sending {
+    fn is_done(&self) -> bool {
+        self.before.is_empty() && self.part.len() == 0 && self.after.is_empty()
+    }
+
+    /// Sends some; says how many bytes of the body and how many in all.
+    fn poll(
+        &mut self,
+        context: &mut Context<'_>,
+        wire: &mut Wire,
+        patience: Duration,
+    ) -> Poll<Result<(u64, u64), Flown>> {
+        if let Part::File(part) = &mut self.part
+            && part.bytes > 0
+            && self.before.is_empty()
+        {
+            let sent = ready!(wire.poll_send_file(context, part, patience)).map_err(gone)?;
+            if sent == 0 {
+                return Poll::Ready(Err(Flown::SourceCut));
+            }
+            part.offset += sent;
+            part.bytes -= sent;
+            return Poll::Ready(Ok((sent, sent)));
+        }
+        let data: &[u8] = match &self.part {
+            Part::Data(bytes) => bytes,
+            Part::File(_) => &[],
+        };
+        let after: &[u8] = match &self.part {
+            Part::File(part) if part.bytes > 0 => &[],
+            _ => &self.after,
+        };
+        let pieces = [&*self.before, data, after];
+        let count = ready!(wire.poll_write(context, pieces, patience)).map_err(gone)?;
+        let of_before = count.min(self.before.len());
+        let of_data = (count - of_before).min(data.len());
+        self.before.advance(of_before);
+        if let Part::Data(bytes) = &mut self.part {
+            bytes.advance(of_data);
+        }
+        self.after.advance(count - of_before - of_data);
+        Poll::Ready(Ok((of_data as u64, count as u64)))
+    }
+}
+
+fn gone(end: WireEnd) -> Flown {
+    match end {
+        WireEnd::ClientGone => Flown::ClientGone,
+        WireEnd::TimedOut => Flown::TimedOut,
+    }
+}
+
+/// A source must not send more than its head promised; `None` if it does.
+fn limit(part: Part, left: &mut Option<u64>) -> Option<Part> {
+    if let Some(left) = left {
+        *left = left.checked_sub(part.len())?;
+    }
+    Some(part)
+}

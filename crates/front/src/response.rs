@@ -1,0 +1,223 @@
+//! A response on its way to the client: the head's parts that filters look at by name, the
+//! other fields in order, and the body.
+
+use std::io::Write;
+
+use bytes::Bytes;
+use message::{Header, KnownHeader};
+use plan::front::location::{Manners, ServerTokens};
+
+use crate::relay::Body;
+
+/// What the `Server` field and the pages call this server. Clients, monitoring and test suites
+/// of sites that move here parse nginx's token, so it is kept; one place, this one.
+pub const PRODUCT: &str = "nginx/1.31.5";
+/// The same with `server_tokens off`.
+pub const PRODUCT_NAME: &str = "nginx";
+
+/// The product token that `server_tokens` asks for.
+pub fn product(tokens: &ServerTokens) -> &'static str {
+    match tokens {
+        ServerTokens::Version => PRODUCT,
+        ServerTokens::Name => PRODUCT_NAME,
+    }
+}
+
+/// A response before its head is written.
+#[derive(Debug)]
+pub struct Response {
+    /// Status code.
+    pub status: u16,
+    /// Reason phrase of an upstream; empty means the standard one.
+    pub reason: Bytes,
+    /// `Server` of an upstream that is passed on.
+    pub server: Option<Bytes>,
+    /// `Date` of an upstream that is passed on.
+    pub date: Option<Bytes>,
+    /// Content-Type, without the charset that filters add.
+    pub content_type: Option<Bytes>,
+    /// Charset to append to the content type.
+    pub charset: Option<Bytes>,
+    /// Body length, if it is known.
+    pub length: Option<u64>,
+    /// Last-Modified in seconds since 1970.
+    pub last_modified: Option<i64>,
+    /// Location of our own making, already in the form the client gets.
+    pub location: Option<Bytes>,
+    /// `Vary: Accept-Encoding` from the gzip filter.
+    pub vary_encoding: bool,
+    /// Other fields, in order.
+    pub headers: Vec<Header>,
+    /// Whether ranges of it may be sent.
+    pub ranges: bool,
+    /// The body.
+    pub body: Body,
+}
+
+/// How the head says that the body ends and what becomes of the connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Framing<'m> {
+    /// The connection serves further requests.
+    pub keep_alive: bool,
+    /// The body goes out in the chunked coding.
+    pub chunked: bool,
+    /// Manners of the location.
+    pub manners: &'m Manners,
+}
+
+impl Response {
+    /// A response without fields and body.
+    pub fn new(status: u16) -> Response {
+        Response {
+            status,
+            reason: Bytes::new(),
+            server: None,
+            date: None,
+            content_type: None,
+            charset: None,
+            length: None,
+            last_modified: None,
+            location: None,
+            vary_encoding: false,
+            headers: Vec::new(),
+            ranges: false,
+            body: Body::Empty,
+        }
+    }
+
+    /// A response with a body in memory.
+    pub fn memory(status: u16, content_type: Bytes, body: Bytes) -> Response {
+        let mut response = Response::new(status);
+        response.content_type = Some(content_type);
+        response.length = Some(body.len() as u64);
+        response.body = if body.is_empty() { Body::Empty } else { Body::Memory(body) };
+        response
+    }
+
+    /// First value among the other fields.
+    pub fn header(&self, known: KnownHeader) -> Option<&Bytes> {
+        self.headers.iter().find(|header| header.known == known).map(|header| &header.value)
+    }
+
+    /// When it was modified, in seconds since 1970, by whichever field says so.
+    pub fn modified(&self) -> Option<i64> {
+        let field = || crate::clock::parse_http_date(self.header(KnownHeader::LastModified)?);
+        self.last_modified.or_else(field)
+    }
+
+    /// Removes every field of that name from the other fields.
+    pub fn remove(&mut self, known: KnownHeader) {
+        self.headers.retain(|header| header.known != known);
+    }
+
+    /// Whether the status forbids a body.
+    pub fn is_bodiless(&self) -> bool {
+        matches!(self.status, 100..=199 | 204 | 304)
+    }
+
+    /// Appends the head as it goes out, in nginx's order of fields.
+    pub fn write_head(&self, out: &mut Vec<u8>, framing: Framing<'_>, clock: &crate::clock::Clock) {
+        self.write_status(out);
+        match &self.server {
+            Some(server) => field(out, b"Server", server),
+            None => field(out, b"Server", product(&framing.manners.server_tokens).as_bytes()),
+        }
+        match &self.date {
+            Some(date) => field(out, b"Date", date),
+            None => {
+                out.extend_from_slice(b"Date: ");
+                clock.date(out);
+                out.extend_from_slice(b"\r\n");
+            }
+        }
+        self.write_content(out);
+        if let Some(location) = &self.location {
+            field(out, b"Location", location);
+        }
+        write_connection(out, framing);
+        if self.vary_encoding {
+            out.extend_from_slice(b"Vary: Accept-Encoding\r\n");
+        }
+        for header in &self.headers {
+            field(out, &header.name, &header.value);
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    fn write_status(&self, out: &mut Vec<u8>) {
+        if self.status == 200 && self.reason.is_empty() {
+            out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+            return;
+        }
+        out.extend_from_slice(b"HTTP/1.1 ");
+        decimal(out, u64::from(self.status));
+        out.push(b' ');
+        if self.reason.is_empty() {
+            out.extend_from_slice(message::reason(self.status).as_bytes());
+        } else {
+            out.extend_from_slice(&self.reason);
+        }
+        out.extend_from_slice(b"\r\n");
+    }
+
+    fn write_content(&self, out: &mut Vec<u8>) {
+        let bodiless = self.status == 204;
+        if let Some(content_type) = self.content_type.as_ref().filter(|_| !bodiless) {
+            out.extend_from_slice(b"Content-Type: ");
+            out.extend_from_slice(content_type);
+            if let Some(charset) = &self.charset {
+                out.extend_from_slice(b"; charset=");
+                out.extend_from_slice(charset);
+            }
+            out.extend_from_slice(b"\r\n");
+        }
+        if let Some(length) = self.length.filter(|_| !bodiless) {
+            out.extend_from_slice(b"Content-Length: ");
+            decimal(out, length);
+            out.extend_from_slice(b"\r\n");
+        }
+        if let Some(seconds) = self.last_modified {
+            out.extend_from_slice(b"Last-Modified: ");
+            crate::clock::http_date(seconds, out);
+            out.extend_from_slice(b"\r\n");
+        }
+    }
+}
+
+fn write_connection(out: &mut Vec<u8>, framing: Framing<'_>) {
+    if framing.chunked {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+    }
+    if !framing.keep_alive {
+        out.extend_from_slice(b"Connection: close\r\n");
+        return;
+    }
+    out.extend_from_slice(b"Connection: keep-alive\r\n");
+    if let Some(timeout) = framing.manners.keepalive_header {
+        let _ = write!(out, "Keep-Alive: timeout={}\r\n", timeout.as_secs());
+    }
+}
+
+fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    out.reserve(name.len() + value.len() + 4);
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Appends a number in decimal.
+pub fn decimal(out: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        // Below ten, hence within u8.
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}

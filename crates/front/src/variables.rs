@@ -1,0 +1,369 @@
+//! What the variables of a request are worth, at any moment of its life.
+
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+use message::{Header, KnownHeader};
+use net::Peer;
+use plan::Variable;
+use plan::front::upstream::Speak;
+use plan::front::{Handler, UpstreamCall};
+use route::Values;
+
+use crate::content::paths;
+use crate::exchange::Exchange;
+use crate::response::{PRODUCT, decimal};
+
+impl Values for Exchange {
+    fn value(&self, variable: &Variable, out: &mut Vec<u8>) -> bool {
+        self.of_client(variable, out)
+            .or_else(|| self.of_request(variable, out))
+            .or_else(|| self.of_response(variable, out))
+            .or_else(|| self.of_place(variable, out))
+            .or_else(|| self.of_upstream(variable, out))
+            .unwrap_or_else(|| self.of_family(variable, out))
+    }
+
+    fn capture(&self, number: u8, out: &mut Vec<u8>) {
+        if let Some(captures) = &self.captures {
+            out.extend_from_slice(captures.group(usize::from(number)));
+        }
+    }
+}
+
+/// Appends and says that there was something.
+fn put(out: &mut Vec<u8>, text: &[u8]) -> Option<bool> {
+    out.extend_from_slice(text);
+    Some(true)
+}
+
+fn put_number(out: &mut Vec<u8>, number: u64) -> Option<bool> {
+    decimal(out, number);
+    Some(true)
+}
+
+fn put_option(out: &mut Vec<u8>, text: Option<&[u8]>) -> Option<bool> {
+    out.extend_from_slice(text.unwrap_or(&[]));
+    Some(text.is_some())
+}
+
+/// Seconds with three digits.
+fn put_seconds(out: &mut Vec<u8>, time: Duration) -> Option<bool> {
+    let _ = write!(out, "{}.{:03}", time.as_secs(), time.subsec_millis());
+    Some(true)
+}
+
+impl Exchange {
+    fn of_client(&self, variable: &Variable, out: &mut Vec<u8>) -> Option<bool> {
+        let client = &self.client;
+        match variable {
+            Variable::RemoteAddr | Variable::RealipRemoteAddr => {
+                put(out, client.address.as_bytes())
+            }
+            Variable::BinaryRemoteAddr => match client.peer.ip() {
+                Some(std::net::IpAddr::V4(ip)) => put(out, &ip.octets()),
+                Some(std::net::IpAddr::V6(ip)) => put(out, &ip.octets()),
+                None => put(out, b"unix:"),
+            },
+            Variable::RemotePort | Variable::RealipRemotePort => match client.peer {
+                Peer::Inet(address) => put_number(out, u64::from(address.port())),
+                Peer::Unix => Some(true),
+            },
+            Variable::RemoteUser => put_option(out, self.remote_user().as_deref()),
+            Variable::ServerAddr => match client.local {
+                Some(local) => put(out, local.ip().to_string().as_bytes()),
+                None => match &client.listen {
+                    plan::Address::Unix(path) => {
+                        out.extend_from_slice(b"unix:");
+                        put(out, path.as_os_str().as_bytes())
+                    }
+                    _ => put(out, b"unix:"),
+                },
+            },
+            Variable::ServerPort => match client.local {
+                Some(local) => put_number(out, u64::from(local.port())),
+                None => Some(true),
+            },
+            Variable::Connection => put_number(out, client.number),
+            Variable::ConnectionRequests => put_number(out, u64::from(client.requests.get())),
+            Variable::ConnectionTime => put_seconds(out, client.opened.elapsed()),
+            Variable::Pipe => {
+                put(out, if self.client.requests.get() > 1 && self.pipelined { b"p" } else { b"." })
+            }
+            Variable::Http2 | Variable::Https => Some(true),
+            Variable::Scheme => put(out, b"http"),
+            Variable::SslProtocol | Variable::SslCipher | Variable::SslServerName => Some(false),
+            _ => None,
+        }
+    }
+
+    fn of_request(&self, variable: &Variable, out: &mut Vec<u8>) -> Option<bool> {
+        let head = &self.head;
+        match variable {
+            Variable::Request => put(out, self.request_line()),
+            Variable::RequestMethod => put(out, self.method_text()),
+            Variable::RequestUri => put(out, head.text(head.target)),
+            Variable::Uri => put(out, &self.uri),
+            Variable::Args => put(out, &self.args),
+            Variable::IsArgs => put(out, if self.args.is_empty() { b"" } else { b"?" }),
+            Variable::ServerProtocol => put(out, head.version.text().as_bytes()),
+            Variable::Host => match self.host.is_empty() {
+                false => put(out, &self.host),
+                true => put(out, self.server().first_name.as_bytes()),
+            },
+            Variable::ServerName => put(out, self.server().first_name.as_bytes()),
+            Variable::ContentLength => match self.body.length() {
+                Some(length) => put_number(out, length),
+                None => put_option(out, head.header(KnownHeader::ContentLength)),
+            },
+            Variable::ContentType => put_option(out, head.header(KnownHeader::ContentType)),
+            Variable::RequestBody => put_option(out, self.body.memory()),
+            Variable::RequestBodyFile => Some(false),
+            Variable::RequestLength => put_number(out, self.request_bytes),
+            Variable::RequestTime => put_seconds(out, self.elapsed()),
+            Variable::RequestId => put(out, self.request_id().as_bytes()),
+            Variable::RequestCompletion => put(out, if self.sent.complete { b"OK" } else { b"" }),
+            Variable::RequestFilename => put(out, &paths::of_uri(self, &self.uri)),
+            Variable::DocumentRoot => put(out, &paths::root(self)),
+            Variable::RealpathRoot => {
+                let root = paths::root(self);
+                let path = std::path::Path::new(std::ffi::OsStr::from_bytes(&root));
+                let real = std::fs::canonicalize(path).ok();
+                put_option(out, real.as_ref().map(|path| path.as_os_str().as_bytes()))
+            }
+            Variable::LimitRate => put_number(out, self.limit_rate),
+            _ => None,
+        }
+    }
+
+    fn of_response(&self, variable: &Variable, out: &mut Vec<u8>) -> Option<bool> {
+        match variable {
+            Variable::Status if self.sent.status == 0 => put(out, b"000"),
+            Variable::Status => {
+                let _ = write!(out, "{:03}", self.sent.status);
+                Some(true)
+            }
+            Variable::BodyBytesSent => put_number(out, self.sent.body_bytes),
+            Variable::BytesSent => put_number(out, self.sent.bytes),
+            Variable::GzipRatio => match self.sent.gzip_ratio {
+                Some(ratio) => {
+                    let _ = write!(out, "{}.{:02}", ratio / 100, ratio % 100);
+                    Some(true)
+                }
+                None => Some(false),
+            },
+            _ => None,
+        }
+    }
+
+    fn of_place(&self, variable: &Variable, out: &mut Vec<u8>) -> Option<bool> {
+        match variable {
+            Variable::TimeLocal => self.thread.clock.time_local(out),
+            Variable::TimeIso8601 => self.thread.clock.time_iso8601(out),
+            Variable::Msec => return put_seconds(out, crate::clock::now()),
+            Variable::Pid => return put_number(out, u64::from(std::process::id())),
+            Variable::Hostname => return put(out, hostname().as_bytes()),
+            Variable::NginxVersion => {
+                return put(out, PRODUCT.rsplit('/').next().unwrap_or_default().as_bytes());
+            }
+            _ => return None,
+        }
+        Some(true)
+    }
+
+    fn of_upstream(&self, variable: &Variable, out: &mut Vec<u8>) -> Option<bool> {
+        match variable {
+            Variable::ProxyHost | Variable::ProxyPort => {
+                let Handler::Upstream(call) = &self.location().handler else { return Some(false) };
+                let UpstreamCall { speak: Speak::Http { host, port, .. }, .. } = &**call else {
+                    return Some(false);
+                };
+                match variable {
+                    Variable::ProxyHost => put(out, host.as_bytes()),
+                    _ => put_number(out, u64::from(*port)),
+                }
+            }
+            Variable::ProxyAddXForwardedFor => {
+                for value in self.head.header_all(KnownHeader::XForwardedFor) {
+                    out.extend_from_slice(value);
+                    out.extend_from_slice(b", ");
+                }
+                put(out, self.client.address.as_bytes())
+            }
+            Variable::UpstreamCacheStatus => {
+                put_option(out, self.upstream.cache_status.map(str::as_bytes))
+            }
+            _ => crate::upstream_facts::value(&self.upstream, variable, out),
+        }
+    }
+
+    fn of_family(&self, variable: &Variable, out: &mut Vec<u8>) -> bool {
+        match variable {
+            Variable::Http(name) => self.request_header(name, out),
+            Variable::SentHttp(name) => listed(&self.sent.headers, name, out),
+            Variable::UpstreamHttp(name) => listed(&self.upstream.headers, name, out),
+            Variable::Cookie(name) => {
+                let mut cookies = self.head.header_all(KnownHeader::Cookie);
+                let found = cookies.find_map(|line| cookie(line, name.as_bytes()));
+                out.extend_from_slice(found.unwrap_or(&[]));
+                found.is_some()
+            }
+            Variable::UpstreamCookie(name) => {
+                let mut lines = self.upstream.headers.iter();
+                let found = lines
+                    .by_ref()
+                    .filter(|header| header.known == KnownHeader::SetCookie)
+                    .find_map(|header| cookie(&header.value, name.as_bytes()));
+                out.extend_from_slice(found.unwrap_or(&[]));
+                found.is_some()
+            }
+            Variable::Arg(name) => {
+                let found = argument(&self.args, name.as_bytes());
+                out.extend_from_slice(found.unwrap_or(&[]));
+                found.is_some()
+            }
+            Variable::User(slot) => {
+                let slots = self.slots.borrow();
+                let value = slots.get(usize::from(slot.0)).and_then(Option::as_ref);
+                out.extend_from_slice(value.map_or(&[], |value| value));
+                value.is_some()
+            }
+            Variable::Map(id) => self.mapped(*id, out),
+            _ => false,
+        }
+    }
+
+    fn mapped(&self, id: plan::template::MapId, out: &mut Vec<u8>) -> bool {
+        let Some(map) = self.active.shared.router.map(id) else { return false };
+        match map.look_up(self, out) {
+            Ok(Some(captures)) => {
+                let mut slots = self.slots.borrow_mut();
+                for (slot, text) in captures.named() {
+                    if let Some(place) = slots.get_mut(usize::from(slot.0)) {
+                        *place = Some(bytes::Bytes::copy_from_slice(text));
+                    }
+                }
+                true
+            }
+            Ok(None) => true,
+            Err(_) => false,
+        }
+    }
+
+    /// All values of a request header by its variable name; repeated ones are joined, cookies
+    /// with `; `, others with `, `.
+    fn request_header(&self, name: &str, out: &mut Vec<u8>) -> bool {
+        let mut found = false;
+        let separator: &[u8] = if name == "cookie" { b"; " } else { b", " };
+        for (_, known, value) in self.head.fields() {
+            if named_like(known, name) {
+                if found {
+                    out.extend_from_slice(separator);
+                }
+                out.extend_from_slice(value);
+                found = true;
+            }
+        }
+        found
+    }
+
+    /// User of a Basic Authorization, whether or not anybody checked it.
+    fn remote_user(&self) -> Option<Vec<u8>> {
+        let value = self.head.header(KnownHeader::Authorization)?;
+        let (scheme, coded) = value.split_at_checked(6)?;
+        if !scheme.eq_ignore_ascii_case(b"basic ") {
+            return None;
+        }
+        let plain = crate::base64::decode(coded.trim_ascii())?;
+        let colon = plain.iter().position(|&byte| byte == b':')?;
+        Some(plain.get(..colon)?.to_vec())
+    }
+
+    /// The method as it is passed on: an error page is always asked for with GET.
+    pub fn method_text(&self) -> &[u8] {
+        match self.method {
+            message::Method::Get => b"GET",
+            message::Method::Head => b"HEAD",
+            _ => self.head.text(self.head.method_text),
+        }
+    }
+
+    /// 32 hexadecimal digits, the same as often as it is asked for.
+    fn request_id(&self) -> String {
+        use std::hash::{BuildHasher, Hasher};
+        let state = &self.thread.random;
+        let mut id = String::with_capacity(32);
+        for half in 0..2u64 {
+            let mut hasher = state.build_hasher();
+            hasher.write_u64(half);
+            hasher.write_u64(self.client.number);
+            hasher.write_u32(self.client.requests.get());
+            use std::fmt::Write;
+            let _ = write!(id, "{:016x}", hasher.finish());
+        }
+        id
+    }
+}
+
+/// Appends the values of every field of that variable name, joined with `, `.
+fn listed(headers: &[Header], name: &str, out: &mut Vec<u8>) -> bool {
+    let mut found = false;
+    for header in headers.iter().filter(|header| named_like(&header.name, name)) {
+        if found {
+            out.extend_from_slice(b", ");
+        }
+        out.extend_from_slice(&header.value);
+        found = true;
+    }
+    found
+}
+
+/// Whether a field name is what a variable means: lower case, `_` for `-`.
+pub fn named_like(field: &[u8], variable: &str) -> bool {
+    field.len() == variable.len()
+        && field.iter().zip(variable.bytes()).all(|(&field, wanted)| {
+            let field = if field == b'-' { b'_' } else { field.to_ascii_lowercase() };
+            field == wanted
+        })
+}
+
+/// Value of one cookie of a Cookie or Set-Cookie line; names differ by case.
+fn cookie<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    line.split(|&byte| byte == b';').map(<[u8]>::trim_ascii).find_map(|pair| {
+        let equals = pair.iter().position(|&byte| byte == b'=')?;
+        let (found, value) = (pair.get(..equals)?, pair.get(equals + 1..)?);
+        found.eq_ignore_ascii_case(name).then_some(value)
+    })
+}
+
+/// Value of an argument; names are compared without case.
+fn argument<'a>(args: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    args.split(|&byte| byte == b'&').find_map(|pair| {
+        let equals = pair.iter().position(|&byte| byte == b'=')?;
+        let (found, value) = (pair.get(..equals)?, pair.get(equals + 1..)?);
+        found.eq_ignore_ascii_case(name).then_some(value)
+    })
+}
+
+fn hostname() -> &'static str {
+    static NAME: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    NAME.get_or_init(|| {
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        name.trim().to_ascii_lowercase()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_and_cookies_are_found_by_their_whole_name() {
+        assert_eq!(argument(b"ab=1&a=2&a=3", b"a"), Some(b"2".as_slice()));
+        assert_eq!(argument(b"a&b=", b"a"), None);
+        assert_eq!(cookie(b"xsid=1; sid=2=3", b"sid"), Some(b"2=3".as_slice()));
+        assert!(named_like(b"X-Forwarded-For", "x_forwarded_for"));
+        assert!(!named_like(b"X-Forwarded", "x_forwarded_for"));
+    }
+}
