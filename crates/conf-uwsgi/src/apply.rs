@@ -5,7 +5,7 @@ use diag::{Severity, Span};
 use crate::collect::{Collector, Given, Origin};
 use crate::draft::Draft;
 use crate::expand::{self, Gap};
-use crate::row::{Answer, Ask, Effect, Fault};
+use crate::row::{Answer, Ask, Effect, Fault, Immediate};
 use crate::rows::Meaning;
 use crate::values;
 
@@ -91,6 +91,10 @@ pub fn apply_all(collector: &mut Collector<'_>, draft: &mut Draft) -> Asks {
             Some(Meaning::Effect(Effect::Asks(Ask::ShowConfig)))
                 if !values::truth(&option.value) => {}
             Some(Meaning::Effect(Effect::Asks(what))) => asks.push((*what, option.value.clone())),
+            Some(Meaning::Effect(Effect::Immediate(Immediate::Environment))) => {
+                let pair = option.value.split_once('=');
+                draft.plan.python.env.extend(pair.map(|(name, value)| (name.into(), value.into())));
+            }
             Some(Meaning::Effect(Effect::Immediate(_))) => {}
             Some(Meaning::Effect(effect)) => {
                 let value = cleaned(collector, option, effect);

@@ -5,6 +5,19 @@ use crate::row::{Answer, Family};
 /// The families.
 pub const FAMILIES: &[Family] = &[
     Family {
+        title: "Commands that are not here",
+        answer: Answer::Refused(
+            "it would print something or control another process, then exit; `--help` lists the commands that are here",
+        ),
+        flags: "\
+            alarm-list alarms-list cflags cheaper-algo-list cheaper-algos-list cheaper-list \
+            clock-list clocks-list command-mode config-py dot-h imperial-monitor-list \
+            imperial-monitors-list logger-list loggers-list loop-list loops-list router-list \
+            routers-list",
+        optional: "exit pyshell pyshell-oneshot",
+        valued: "build-plugin connect-and-read extract pause print-sym print-symbol resume suspend",
+    },
+    Family {
         title: "TLS",
         answer: Answer::Refused(
             "TLS of the application server is not here: let the front terminate it (`listen 443 ssl` in a site's file)",
@@ -136,8 +149,7 @@ pub const FAMILIES: &[Family] = &[
         flags: "\
             early-emperor emperor-graceful-shutdown emperor-magic-exec emperor-no-blacklist \
             emperor-nofollow emperor-subreaper emperor-tyrant emperor-tyrant-initgroups \
-            emperor-tyrant-nofollow emperor-wait-for-command imperial-monitor-list \
-            imperial-monitors-list",
+            emperor-tyrant-nofollow emperor-wait-for-command",
         optional: "",
         valued: "\
             call-as-emperor call-as-emperor1 call-as-emperor2 call-as-emperor4 call-as-vassal \
@@ -263,10 +275,10 @@ pub const FAMILIES: &[Family] = &[
         title: "Statistics and metrics",
         answer: Answer::Missing("statistics are not served here yet"),
         flags: "\
-            alarm-list alarms-list carbon-name-resolve carbon-no-workers carbon-resolve-names \
-            carbon-use-metrics enable-metrics metric-dir-restore metrics-dir-restore \
-            metrics-no-cores nagios stats-http stats-min stats-minified stats-no-cores \
-            stats-no-metrics statsd-all-gauges statsd-no-workers",
+            carbon-name-resolve carbon-no-workers carbon-resolve-names carbon-use-metrics \
+            enable-metrics metric-dir-restore metrics-dir-restore metrics-no-cores nagios \
+            stats-http stats-min stats-minified stats-no-cores stats-no-metrics \
+            statsd-all-gauges statsd-no-workers",
         optional: "snmp zabbix-template",
         valued: "\
             alarm alarm-backlog alarm-cheap alarm-fd alarm-freq alarm-listen-queue alarm-log \
@@ -297,7 +309,7 @@ pub const FAMILIES: &[Family] = &[
             "this way to load an app is not here; write `module = package.module:callable`",
         ),
         flags: "paste-logger",
-        optional: "pyshell pyshell-oneshot",
+        optional: "",
         valued: "\
             eval ini-paste ini-paste-logged paste paste-name pecan pump py pyrun python \
             python-worker-override web3 worker-exec worker-exec2 wsgi-lite",
@@ -313,7 +325,7 @@ pub const FAMILIES: &[Family] = &[
         optional: "",
         valued: "\
             binary-append-data binary-path chdir2 dlopen envdir exception-handler file-write \
-            force-cwd import post-pymodule-alias print-sym print-symbol privileged-binary-patch \
+            force-cwd import post-pymodule-alias privileged-binary-patch \
             privileged-binary-patch-arg py-import py-tracebacker pyimport pymodule-alias \
             python-import python-raw reload-on-exception-repr reload-on-exception-type \
             reload-on-exception-value shared-import shared-py-import shared-pyimport \
@@ -341,8 +353,8 @@ pub const FAMILIES: &[Family] = &[
         ),
         flags: "\
             disable-async-warn-on-queue-full fiber gevent-early-monkey-patch \
-            gevent-monkey-patch gevent-wait-for-hub greenlet loop-list loops-list rb-thread \
-            rb-threads rbthread rbthreads stackless ugreen",
+            gevent-monkey-patch gevent-wait-for-hub greenlet rb-thread rb-threads rbthread \
+            rbthreads stackless ugreen",
         optional: "",
         valued: "\
             async asyncio coroae dumbloop-code dumbloop-function dumbloop-modifier1 gevent loop \
@@ -351,9 +363,7 @@ pub const FAMILIES: &[Family] = &[
     Family {
         title: "Adaptive numbers of workers",
         answer: Answer::Missing("the number of workers is fixed: all of `processes` run"),
-        flags: "\
-            cheap cheaper-algo-list cheaper-algos-list cheaper-busyness-verbose cheaper-list \
-            die-on-idle die-on-no-workers",
+        flags: "cheap cheaper-busyness-verbose die-on-idle die-on-no-workers",
         optional: "",
         valued: "\
             cheaper cheaper-algo cheaper-busyness-backlog-alert \
@@ -390,7 +400,7 @@ pub const FAMILIES: &[Family] = &[
         ),
         flags: "\
             log-format-strftime log-micros log-x-forwarded-for logfile-chown logformat-strftime \
-            logger-list loggers-list notfound-log rsyslog-split-messages",
+            notfound-log rsyslog-split-messages",
         optional: "log-date log-prefix log-syslog logdate",
         valued: "\
             log-backupname log-drain log-encoder log-filter log-format log-maxsize \
@@ -468,9 +478,8 @@ pub const FAMILIES: &[Family] = &[
         title: "Process tuning",
         answer: Answer::NoOp("processes are watched by other means here, so nothing is lost"),
         flags: "\
-            clock-list clocks-list harakiri-no-arh harakiri-verbose honour-stdin \
-            no-harakiri-after-req-hook no-harakiri-arh no-orphans pcre-jit persistent-ipcsem \
-            use-abort",
+            harakiri-no-arh harakiri-verbose honour-stdin no-harakiri-after-req-hook \
+            no-harakiri-arh no-orphans pcre-jit persistent-ipcsem use-abort",
         optional: "ksm",
         valued: "\
             auto-weight backtrace-depth check-interval clock cpu-affinity fd-safe \
@@ -495,23 +504,16 @@ pub const FAMILIES: &[Family] = &[
         flags: "drop-after-apps drop-after-init exit-on-reload master-as-root",
         optional: "",
         valued: "\
-            binsh connect-and-read extract fallback-config flock flock-wait flock-wait2 flock2 \
-            iprint master-fifo mode pause print resume safe-pidfile2 shutdown-sockets suspend",
+            binsh fallback-config flock flock-wait flock-wait2 flock2 iprint master-fifo mode \
+            print safe-pidfile2 shutdown-sockets",
     },
     Family {
         title: "Pieces of the configuration language that are refused",
         answer: Answer::Refused("this piece of the configuration language is not here"),
-        flags: "command-mode no-server",
-        optional: "exit",
-        valued: "\
-            build-plugin declare-option declare-option2 get if-hostname-match \
-            if-not-hostname-match inject-after inject-before resolve",
-    },
-    Family {
-        title: "Lists to print",
-        answer: Answer::NoOp("print lists of uWSGI's own parts; there is nothing to list here"),
-        flags: "cflags config-py dot-h router-list routers-list",
+        flags: "no-server",
         optional: "",
-        valued: "",
+        valued: "\
+            declare-option declare-option2 get if-hostname-match if-not-hostname-match \
+            inject-after inject-before resolve",
     },
 ];
