@@ -183,9 +183,11 @@ mod tests {
     use super::*;
 
     async fn expired(watched: &Watched) {
-        poll_fn(|context| {
-            if watched.poll_expired(context) { Poll::Ready(()) } else { Poll::Pending }
-        })
+        poll_fn(
+            |context| {
+                if watched.poll_expired(context) { Poll::Ready(()) } else { Poll::Pending }
+            },
+        )
         .await;
     }
 
