@@ -71,24 +71,22 @@ impl PlainFile<'_> {
 /// file, is iterated over instead.
 pub fn plain_file<'py>(wrapper: &Bound<'py, FileWrapper>) -> Option<PlainFile<'py>> {
     let py = wrapper.py();
-    let io = py.import("io").ok()?;
-    let file_io = io.getattr("FileIO").ok()?;
+    let io = py.import(pyo3::intern!(py, "io")).ok()?;
+    let raw = io.getattr("FileIO").ok()?;
+    let buffered = [io.getattr("BufferedReader").ok()?, io.getattr("BufferedRandom").ok()?];
+    let is_plain = |file: &Bound<'py, PyAny>| {
+        file.is_exact_instance(&raw)
+            || buffered.iter().any(|class| file.is_exact_instance(class))
+                && file.getattr("raw").is_ok_and(|below| below.is_exact_instance(&raw))
+    };
     let mut file = wrapper.get().filelike.bind(py).clone();
     for _ in 0..LAYERS_MAX {
-        let raw = if file.is_instance(&file_io).ok()? {
-            Some(file.clone())
-        } else {
-            file.getattr("raw").ok().filter(|raw| raw.is_exact_instance(&file_io))
-        };
-        if raw.is_some() {
+        if is_plain(&file) {
             break;
         }
         file = file.getattr("file").ok()?;
     }
-    let buffered = ["BufferedReader", "BufferedRandom", "FileIO"]
-        .iter()
-        .any(|name| io.getattr(*name).is_ok_and(|class| file.is_exact_instance(&class)));
-    if !buffered {
+    if !is_plain(&file) {
         return None;
     }
     // A file opened for writing too may hold bytes that are not in the file yet.

@@ -36,7 +36,7 @@ def prepare(chdir, environment, path, argv):
     sys.path[:] = [entry for entry in sys.path if entry not in ("", ".", here)]
     sys.path.insert(0, here)
     for entry in path:
-        sys.path.insert(0, entry)
+        sys.path.insert(0, os.fspath(entry))
     sys.argv = ["uwsgi", *argv]
 
 

@@ -7,6 +7,7 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
+use plan::app::{AppLimits, AppLogPlan, AppPlan, ProcessPlan, PythonPlan};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
@@ -20,10 +21,10 @@ pub struct Probe(App);
 
 #[pymethods]
 impl Probe {
-    /// Loads the apps of a plan; raises RuntimeError with the text for the log.
+    /// Loads the apps of a plan that names what differs from the defaults; raises RuntimeError with the text for the log.
     #[new]
     fn new(py: Python<'_>, plan: &str) -> PyResult<Probe> {
-        let plan = serde_json::from_str(plan).map_err(|e| PyValueError::new_err(e.to_string()))?;
+        let plan = whole_plan(plan)?;
         uwsgi_module::install(py, &plan, std::process::id())?;
         let app = App::load(py, &plan).map_err(|failure| PyRuntimeError::new_err(failure.text))?;
         Ok(Probe(app))
@@ -32,7 +33,7 @@ impl Probe {
     /// A server without an app.
     #[staticmethod]
     fn absent(py: Python<'_>, plan: &str) -> PyResult<Probe> {
-        let plan = serde_json::from_str(plan).map_err(|e| PyValueError::new_err(e.to_string()))?;
+        let plan = whole_plan(plan)?;
         Ok(Probe(App::absent(py, &plan)?))
     }
 
@@ -79,6 +80,27 @@ impl Probe {
 /// Adds the probe to the extension module.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Probe>()
+}
+
+/// A plan in JSON that names only what differs from the defaults.
+fn whole_plan(changes: &str) -> PyResult<AppPlan> {
+    let explain = |error: serde_json::Error| PyValueError::new_err(error.to_string());
+    let mut whole = serde_json::json!({
+        "python": PythonPlan::default(), "load": [], "callable": null,
+        "manage_script_name": false, "need_app": false, "lazy_apps": false, "master": true,
+        "sockets": [], "http": [], "processes": 1, "threads": 1,
+        "limits": AppLimits::default(), "process": ProcessPlan::default(),
+        "log": AppLogPlan::default(), "static_maps": [], "options": [],
+    });
+    let changes: serde_json::Value = serde_json::from_str(changes).map_err(explain)?;
+    for (name, value) in changes.as_object().into_iter().flatten() {
+        let target = &mut whole[name.as_str()];
+        match (target.as_object_mut(), value.as_object()) {
+            (Some(known), Some(given)) => known.extend(given.clone()),
+            _ => *target = value.clone(),
+        }
+    }
+    serde_json::from_value(whole).map_err(explain)
 }
 
 fn spooled(bytes: Vec<u8>) -> PyResult<Input> {
