@@ -51,7 +51,7 @@ pub enum Command {
     Help(String),
     /// `--version`: print this text and exit 0.
     Version(String),
-    /// `--python-version`: print the version of the app's interpreter and exit 0.
+    /// `--python-version`: print the version of the interpreter that the plan names and exit 0.
     PythonVersion,
     /// `--reload PIDFILE`: send HUP to the process named in the file.
     Reload(PathBuf),

@@ -29,19 +29,22 @@ pub fn load(argv: &[OsString], environment: &[(OsString, OsString)], context: &C
     take_variables(&mut collector, &environment);
     let words: Vec<String> = argv.iter().map(lossy).collect();
     take_command_line(&mut collector, &words);
+    let understood = !collector.problems.any_error();
     collector.read_inherited();
 
     let mut draft = Draft::new();
     expand_all(&mut collector);
     let asks = apply_all(&mut collector, &mut draft);
-    let command = command(&asks);
-    if command == Command::Run {
+    // Nothing is done on a command line that was not understood.
+    let command = if understood { command(&asks) } else { Command::Run };
+    let plan_asked = matches!(command, Command::Run | Command::PythonVersion);
+    if plan_asked {
         unknown::tell(&mut collector);
         lower(&mut collector, &mut draft);
     }
     let shown = asks.iter().any(|(ask, _)| *ask == Ask::ShowConfig);
     let shown_config = shown.then(|| show(&collector.given));
-    let usable = command == Command::Run && !collector.problems.any_error();
+    let usable = plan_asked && !collector.problems.any_error();
     Loaded {
         command,
         plan: usable.then_some(draft.plan),

@@ -5,6 +5,15 @@ use crate::row::{Answer, Family};
 /// The families.
 pub const FAMILIES: &[Family] = &[
     Family {
+        title: "Mount points without a fallback",
+        answer: Answer::Refused(
+            "a path outside of all mount points goes to the default app here, which this option may be there to prevent; mount an app that answers 404 at `/`",
+        ),
+        flags: "no-default-app",
+        optional: "",
+        valued: "",
+    },
+    Family {
         title: "Commands that are not here",
         answer: Answer::Refused(
             "it would print something or control another process, then exit; `--help` lists the commands that are here",
@@ -320,8 +329,8 @@ pub const FAMILIES: &[Family] = &[
             "this preparation of the interpreter is not here; do it at the top of the app's module",
         ),
         flags: "\
-            catch-exceptions dynamic-apps ignore-script-name no-default-app no-site \
-            reload-on-exception reload-os-env vhost vhost-host",
+            catch-exceptions dynamic-apps ignore-script-name no-site reload-on-exception \
+            reload-os-env vhost vhost-host",
         optional: "",
         valued: "\
             binary-append-data binary-path chdir2 dlopen envdir exception-handler file-write \
