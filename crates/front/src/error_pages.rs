@@ -80,10 +80,8 @@ fn operators_page(exchange: &mut Exchange, status: u16) -> Option<Outcome> {
         });
     }
     if !target.starts_with(b"/") {
-        let status = match sent {
-            Some(status @ (301 | 302 | 303 | 307 | 308)) => status,
-            _ => 302,
-        };
+        let is_redirect = |status: &u16| matches!(status, 301 | 302 | 303 | 307 | 308);
+        let status = sent.filter(is_redirect).unwrap_or(302);
         exchange.error_page = None;
         return Some(own(exchange, status, Some(target)));
     }

@@ -197,9 +197,7 @@ fn waiting(exchange: &Exchange) -> Waiting {
 fn account(exchange: &mut Exchange, body: Body) {
     match body {
         Body::Compressed(compressed) => {
-            if compressed.given > 0 {
-                exchange.sent.gzip_ratio = Some(compressed.taken * 100 / compressed.given);
-            }
+            exchange.sent.gzip_ratio = (compressed.taken * 100).checked_div(compressed.given);
             account_upstream(exchange, compressed.into_source());
         }
         other => account_upstream(exchange, other),

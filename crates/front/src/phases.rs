@@ -37,6 +37,7 @@ pub enum Start {
 }
 
 /// What a phase decided.
+#[expect(clippy::large_enum_variant, reason = "moved once; a box would cost an allocation")]
 #[derive(Debug)]
 pub enum Outcome {
     /// Answer with this.
@@ -54,6 +55,7 @@ pub enum Outcome {
 }
 
 /// What makes the answer.
+#[expect(clippy::large_enum_variant, reason = "moved once; a box would cost an allocation")]
 #[derive(Debug)]
 pub enum Next {
     /// This.

@@ -69,6 +69,7 @@ impl Identity {
 }
 
 /// Something that was found under a path.
+#[expect(clippy::large_enum_variant, reason = "lives for a moment on the stack of the hot path")]
 #[derive(Debug)]
 pub enum Found {
     /// A regular file.
