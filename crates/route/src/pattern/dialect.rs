@@ -63,7 +63,12 @@ fn escape<'a>(rest: &'a str, out: &mut Translated) -> &'a str {
         'e' => "\\x1B",
         // Before a last newline or at the end; see the crate's word on `$`.
         'Z' => "\\z",
-        '1'..='9' | 'k' | 'g' | 'G' | 'K' => {
+        'Q' => return quoted(&rest[2..], out),
+        'E' => "",
+        'p' | 'P' => return property(rest, out),
+        '0'..='9' => return number(rest, out),
+        'g' => return numbered_reference(rest, out),
+        'k' | 'G' | 'K' => {
             out.needs_backtracking = true;
             return copy(rest, 2, out);
         }
@@ -71,6 +76,55 @@ fn escape<'a>(rest: &'a str, out: &mut Translated) -> &'a str {
     };
     out.text.push_str(replaced);
     &rest[2..]
+}
+
+/// What stands between `\Q` and `\E`.
+fn quoted<'a>(rest: &'a str, out: &mut Translated) -> &'a str {
+    let (text, tail) = rest.split_once("\\E").unwrap_or((rest, ""));
+    out.text.push_str(&regex::escape(text));
+    tail
+}
+
+/// `\pL`, `\p{Lu}`: known to the engine for characters only.
+fn property<'a>(rest: &'a str, out: &mut Translated) -> &'a str {
+    let end = match rest[2..].chars().next() {
+        Some('{') => rest.find('}').map_or(rest.len(), |at| at + 1),
+        Some(letter) => 2 + letter.len_utf8(),
+        None => rest.len(),
+    };
+    out.text.push_str("(?u:");
+    let tail = copy(rest, end, out);
+    out.text.push(')');
+    tail
+}
+
+/// `\1` to `\9` refer to groups; with more digits, or a zero, it is an octal number.
+fn number<'a>(rest: &'a str, out: &mut Translated) -> &'a str {
+    let octal = |byte: &u8| (b'0'..=b'7').contains(byte);
+    let digits = rest.bytes().skip(1).take(3).take_while(octal).count();
+    if digits < 2 && !rest.starts_with("\\0") {
+        out.needs_backtracking = true;
+        return copy(rest, 2, out);
+    }
+    let (text, tail) = rest[1..].split_at(digits.max(1));
+    let value = u32::from_str_radix(text, 8).unwrap_or(0);
+    out.text.push_str(&format!("\\x{{{value:X}}}"));
+    tail
+}
+
+/// `\g1`, `\g{1}`; names and relative numbers are left to the engine.
+fn numbered_reference<'a>(rest: &'a str, out: &mut Translated) -> &'a str {
+    out.needs_backtracking = true;
+    let tail = &rest[2..];
+    let (number, tail) = match tail.strip_prefix('{').and_then(|inside| inside.split_once('}')) {
+        Some(found) => found,
+        None => tail.split_at(tail.bytes().take_while(u8::is_ascii_digit).count()),
+    };
+    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return copy(rest, 2, out);
+    }
+    out.text.push_str(&format!("(?:\\{number})"));
+    tail
 }
 
 /// `(`: look-around, atomic groups, and spellings of names.
@@ -91,6 +145,16 @@ fn group<'a>(rest: &'a str, out: &mut Translated) -> &'a str {
         out.text.push_str(&quoted[..end]);
         out.text.push('>');
         return &quoted[end + 1..];
+    }
+    for call in ["(?&", "(?P>", "(?R", "(?0", "(?1", "(?2", "(?3", "(?4"] {
+        if rest.starts_with(call)
+            && let Some((inside, tail)) = rest[2..].split_once(')')
+        {
+            let name = inside.trim_start_matches(['&', 'P', '>']);
+            out.needs_backtracking = true;
+            out.text.push_str(&format!("\\g<{}>", if name == "R" { "0" } else { name }));
+            return tail;
+        }
     }
     if rest.starts_with("(?P=") {
         out.needs_backtracking = true;

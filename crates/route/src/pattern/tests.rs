@@ -73,3 +73,47 @@ fn a_pattern_that_backtracks_for_ever_is_stopped() {
 fn a_broken_pattern_is_an_error_with_words() {
     assert!(!Pattern::new(&plan("(unclosed")).unwrap_err().is_empty());
 }
+
+#[test]
+fn every_pattern_finds_what_pcre_finds() {
+    let table = include_str!("../../tests/data/patterns.txt");
+    let mut wrong = Vec::new();
+    for row in table.lines().filter(|line| !line.starts_with('#')) {
+        let columns: Vec<&str> = row.split('\t').collect();
+        let [pattern, subject, expected] = columns[..] else { panic!("three columns: {row}") };
+        let found = match Pattern::new(&plan(pattern)) {
+            Err(why) => format!("refused: {}", why.lines().last().unwrap_or_default()),
+            Ok(compiled) => match compiled.captures(subject.as_bytes()) {
+                Err(_) => "gave up".to_owned(),
+                Ok(None) => "no".to_owned(),
+                Ok(Some(found)) => {
+                    let group = |number| String::from_utf8_lossy(found.group(number)).into_owned();
+                    format!("yes[{}][{}][{}]", group(1), group(2), group(3))
+                }
+            },
+        };
+        if found != expected {
+            wrong.push(format!("{pattern} on {subject}: {found}, not {expected}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn no_text_makes_the_translation_or_the_compilation_panic() {
+    let alphabet =
+        ["\\", "[", "]", "(", ")", "?", "-", "{", "1", "a", "g", "Q", "<", "é", "^", "+"];
+    let mut texts = vec![String::new()];
+    for _ in 0..3 {
+        let longer =
+            texts.iter().flat_map(|text| alphabet.iter().map(move |it| format!("{text}{it}")));
+        texts = longer.collect();
+        for text in &texts {
+            // Whether it compiles is the engine's business.
+            let _ = Pattern::new(&plan(text));
+            let _ = Pattern::new(&plan(&format!("\\{text}")));
+            let _ = Pattern::new(&plan(&format!("[{text}")));
+            let _ = Pattern::new(&plan(&format!("(?{text}")));
+        }
+    }
+}
