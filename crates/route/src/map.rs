@@ -105,3 +105,6 @@ impl Values for WithCaptures<'_> {
         out.extend_from_slice(self.captures.group(usize::from(number)));
     }
 }
+
+#[cfg(test)]
+mod tests;
