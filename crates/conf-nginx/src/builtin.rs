@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("mime.types", include_str!("builtin/mime.types")),
     ("uwsgi_params", include_str!("builtin/uwsgi_params")),
     ("proxy_params", include_str!("builtin/proxy_params")),
+    ("fastcgi.conf", include_str!("builtin/fastcgi_params")),
     ("fastcgi_params", include_str!("builtin/fastcgi_params")),
 ];
 

@@ -54,7 +54,12 @@ impl Report {
 
     /// Whether any of them forbids going on.
     pub fn any_error(&self) -> bool {
-        self.entries.iter().any(|entry| entry.problem.severity == Severity::Error)
+        self.errors() > 0
+    }
+
+    /// How many of them forbid going on.
+    pub fn errors(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.problem.severity == Severity::Error).count()
     }
 
     /// All of them in order, and the same as nginx prints them.

@@ -55,7 +55,8 @@ impl Variables {
         if let Some(id) = self.maps.get(&name) {
             return Meaning::Known(Variable::Map(*id));
         }
-        if let Some(variable) = builtin(&name).or_else(|| family(&name)) {
+        let own = self.slots.get(&name).is_some_and(|entry| entry.defined);
+        if let Some(variable) = builtin(&name).or_else(|| if own { None } else { family(&name) }) {
             return Meaning::Known(variable);
         }
         let entry = self.slot(&name);
@@ -96,8 +97,7 @@ impl Variables {
 
 /// A variable that nginx itself makes and that `set` must not touch.
 pub fn is_fixed(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    builtin(&name).is_some() || family(&name).is_some()
+    builtin(&name.to_ascii_lowercase()).is_some()
 }
 
 fn builtin(name: &str) -> Option<Variable> {

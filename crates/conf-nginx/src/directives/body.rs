@@ -86,7 +86,7 @@ fn error_page(level: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
             .ok_or_else(|| Fault::Says(number + 1, format!("invalid value \"{text}\"")))?;
         match u16::try_from(code) {
             Ok(499) => {
-                return Err(Fault::Says(number + 1, format!("value \"{text}\" cannot be 499")));
+                return Err(Fault::Says(number + 1, format!("invalid value \"{text}\"")));
             }
             Ok(code @ 300..=599) => codes.push(code),
             _ => {

@@ -40,10 +40,8 @@ pub const ROWS: &[Row] = &[
     }),
     block("events", MAIN, NONE, "settings of connection handling", BlockKind::Events),
     block("http", MAIN, NONE, "settings of the web server", BlockKind::Http),
-    main("worker_connections", EVENTS, ONE, "connections per thread", |main, call| {
-        call.number(&mut main.worker_connections)
-    }),
-    quiet("use", EVENTS, ONE, Shape::Free, "there is one event method here, epoll"),
+    main("worker_connections", EVENTS, ONE, "connections per thread", worker_connections),
+    main("use", EVENTS, ONE, "accepted: the event method always is epoll", event_method),
     quiet("multi_accept", EVENTS, ONE, Shape::Flag, "connections are accepted as they come"),
     quiet("accept_mutex", EVENTS, ONE, Shape::Flag, "the kernel spreads connections"),
     quiet("accept_mutex_delay", EVENTS, ONE, Shape::Time, "there is no accept mutex"),
@@ -100,9 +98,26 @@ fn user(main: &mut MainDraft, call: &mut Call<'_, '_>) -> Outcome {
 fn worker_processes(main: &mut MainDraft, call: &mut Call<'_, '_>) -> Outcome {
     if call.arg(0) != "auto" {
         let number = value::number(call.arg(0)).and_then(|number| u32::try_from(number).ok());
-        let number = number.ok_or(Fault::Directive("invalid number"))?;
+        let number = number.ok_or(Fault::Directive("invalid value"))?;
         return call.once(&mut main.worker_processes, number);
     }
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     call.once(&mut main.worker_processes, u32::try_from(cores).unwrap_or(1))
+}
+
+fn worker_connections(main: &mut MainDraft, call: &mut Call<'_, '_>) -> Outcome {
+    let text = call.arg(0);
+    let number = value::number(text).and_then(|number| u32::try_from(number).ok());
+    let invalid = || Fault::Says(1, format!("invalid number \"{text}\""));
+    call.once(&mut main.worker_connections, number.ok_or_else(invalid)?)
+}
+
+fn event_method(_: &mut MainDraft, call: &mut Call<'_, '_>) -> Outcome {
+    match call.arg(0) {
+        "epoll" | "poll" | "select" => Ok(()),
+        other => {
+            let hint = "leave `use` out: the best method is taken".to_owned();
+            Err(Fault::Hinted(1, format!("invalid event type \"{other}\""), hint))
+        }
+    }
 }

@@ -90,7 +90,7 @@ fn parameter(listen: &mut ListenDraft, number: usize, call: &mut Call<'_, '_>) -
         }
         ("ipv6only", "on") => (listen.ipv6_only, listen.options_set) = (Some(true), true),
         ("ipv6only", "off") => (listen.ipv6_only, listen.options_set) = (Some(false), true),
-        ("ipv6only", flag) => return says(format!("invalid ipv6only flags \"{flag}\"")),
+        ("ipv6only", _) => return says(format!("invalid parameter \"{word}\"")),
         ("so_keepalive", flag) => {
             listen.options_set = true;
             let timed = flag.contains(':');

@@ -204,10 +204,10 @@ fn about_variable(
             let value = Template::default();
             return Ok(Condition::Equals { variable, value, negate: operator == "!=" });
         }
-        [_, (number, word), ..] => {
-            return Err(Fault::Says(*number + 1, format!("invalid condition \"{word}\"")));
+        [..] => {
+            let message = format!("invalid condition \"{first}\"");
+            return Err(Fault::Says(first_number + 1, message));
         }
-        [] => return Err(Fault::Says(1, "invalid condition".to_owned())),
     };
     let (number, text) = value;
     match operator {

@@ -20,7 +20,7 @@ fn server_name(draft: &mut ServerDraft, call: &mut Call<'_, '_>) -> Outcome {
         let at = call.directive.at_word(number + 1);
         let written = call.arg(number);
         let invalid = || {
-            let message = format!("server name \"{written}\" is invalid");
+            let message = format!("invalid server name or wildcard \"{written}\"");
             Fault::Says(number + 1, message)
         };
         let lower = written.to_ascii_lowercase();

@@ -19,9 +19,7 @@ use crate::walk::Call;
 pub const ROWS: &[Row] = &[
     block("upstream", HTTP, ONE, "a named group of peers", BlockKind::Upstream),
     group("server", SOME, "a peer", server),
-    group("keepalive", SOME, "idle connections kept per thread", |group, call| {
-        call.number(&mut group.keepalive)
-    }),
+    group("keepalive", SOME, "idle connections kept per thread", keepalive),
     group("keepalive_timeout", ONE, "how long they are kept", |group, call| {
         call.time(&mut group.keepalive_timeout)
     }),
@@ -30,16 +28,30 @@ pub const ROWS: &[Row] = &[
     }),
     quiet("keepalive_time", UPSTREAM, ONE, Shape::Time, "idle connections close by time"),
     group("least_conn", NONE, "the peer with the fewest requests", |group, call| {
-        call.once(&mut group.balance, Balance::LeastConn)
+        balance(group, call, Balance::LeastConn)
     }),
     group("ip_hash", NONE, "the same client, the same peer", |group, call| {
-        call.once(&mut group.balance, Balance::IpHash)
+        balance(group, call, Balance::IpHash)
     }),
     quiet("resolver", UPSTREAM, ANY, Shape::Free, "names are resolved by the system"),
     quiet("resolver_timeout", UPSTREAM, ONE, Shape::Time, "names are resolved by the system"),
     quiet("resolver", ALL_LEVELS, SOME, Shape::Free, "names are resolved by the system"),
     quiet("resolver_timeout", ALL_LEVELS, ONE, Shape::Time, "names are resolved by the system"),
 ];
+
+fn keepalive(group: &mut GroupDraft, call: &mut Call<'_, '_>) -> Outcome {
+    let text = call.arg(0);
+    let number = value::number(text).and_then(|number| u32::try_from(number).ok());
+    let invalid = || Fault::Says(1, format!("invalid value \"{text}\" in \"keepalive\" directive"));
+    call.once(&mut group.keepalive, number.ok_or_else(invalid)?)
+}
+
+fn balance(group: &mut GroupDraft, call: &mut Call<'_, '_>, balance: Balance) -> Outcome {
+    if group.balance.replace(balance).is_some() {
+        call.run.warning(call.directive.at(), "load balancing method redefined");
+    }
+    Ok(())
+}
 
 fn server(group: &mut GroupDraft, call: &mut Call<'_, '_>) -> Outcome {
     let mut peer = Peer {

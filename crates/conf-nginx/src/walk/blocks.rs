@@ -10,7 +10,9 @@ use plan::template::MapId;
 use super::{Call, Run, Scope};
 use crate::directives::rewrite::condition;
 use crate::directives::server_name;
-use crate::draft::{GroupDraft, HttpDraft, LocationDraft, MainDraft, ServerDraft, SiteKind};
+use crate::draft::{
+    GroupDraft, HttpDraft, LocationDraft, MainDraft, NameDraft, ServerDraft, SiteKind,
+};
 use crate::level::{Level, StepDraft};
 use crate::row::{Fault, Outcome};
 use crate::tree::{Directive, Word};
@@ -53,6 +55,10 @@ impl Run<'_> {
             at: block.at_close(),
         };
         self.apply_all(&mut Scope::Server(&mut server), children(block));
+        if server.names.is_empty() {
+            let (name, written) = (ServerName::Exact(String::new()), String::new());
+            server.names.push(NameDraft { name, written, at: block.at() });
+        }
         http.servers.push(server);
         Ok(())
     }
@@ -63,9 +69,9 @@ impl Run<'_> {
             return Err(Fault::Says(1, format!("duplicate upstream \"{name}\"")));
         }
         let mut group = GroupDraft::named(name);
-        let errors_before = self.report.any_error();
+        let errors_before = self.report.errors();
         self.apply_all(&mut Scope::Upstream(&mut group), children(block));
-        if group.peers.is_empty() && errors_before == self.report.any_error() {
+        if group.peers.is_empty() && errors_before == self.report.errors() {
             self.error(block.at_close(), "no servers are inside upstream");
         }
         self.groups.push((group, block.at()));

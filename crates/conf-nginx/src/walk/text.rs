@@ -73,13 +73,24 @@ fn variable_name(rest: &str) -> Result<(&str, &str), String> {
 /// Compiles a pattern, with the engine that will match, to see whether it can be, and gives its named captures their slots.
 pub fn regex(run: &mut Run<'_>, pattern: &str, ignore_case: bool) -> Result<RegexPlan, String> {
     let plan = RegexPlan { pattern: pattern.to_owned(), ignore_case, named: Vec::new() };
-    let names = route::pattern::Pattern::names(&plan).map_err(|why| {
-        let last = why.lines().last().unwrap_or(&why).trim_start_matches("error: ");
-        format!("pcre2_compile() failed: {last} in \"{pattern}\"")
-    })?;
+    let names = route::pattern::Pattern::names(&plan)
+        .map_err(|why| format!("pcre2_compile() failed: {} in \"{pattern}\"", pcre_words(&why)))?;
     let named = names.into_iter().map(|name| {
         let slot = run.variables.define(&name);
         (name, slot)
     });
     Ok(RegexPlan { named: named.collect(), ..plan })
+}
+
+/// The engine draws a picture before its reason; the commonest reasons get PCRE's words, which
+/// people search for.
+fn pcre_words(why: &str) -> &str {
+    let reason = why.lines().last().unwrap_or(why).trim_start_matches("error: ");
+    match reason {
+        "unclosed group" => "missing closing parenthesis",
+        "unopened group" => "unmatched closing parenthesis",
+        "unclosed character class" => "missing terminating ] for character class",
+        "repetition operator missing expression" => "quantifier does not follow a repeatable item",
+        other => other,
+    }
 }
