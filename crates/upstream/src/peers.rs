@@ -137,7 +137,10 @@ impl Balancer {
         if now.saturating_sub(state.checked_at) > peer.fail_timeout_ms {
             state.checked_at = now;
         }
-        tried.0.push(index);
+        // Nobody else to try: saves an allocation on the most common way.
+        if self.peers.len() > 1 {
+            tried.0.push(index);
+        }
         Some(Chosen { balancer: self.clone(), index })
     }
 
@@ -149,6 +152,9 @@ impl Balancer {
         now: u64,
         backup: bool,
     ) -> Option<usize> {
+        if let [only] = self.peers.as_slice() {
+            return (only.backup == backup && self.is_live(0, states, now)).then_some(0);
+        }
         let live: Vec<usize> = (0..self.peers.len())
             .filter(|&index| self.peers[index].backup == backup && !tried.0.contains(&index))
             .filter(|&index| self.is_live(index, states, now))
@@ -312,4 +318,108 @@ fn fold(hash: u32, bytes: &[u8]) -> u32 {
 
 fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use plan::Address;
+
+    use super::*;
+
+    /// Peers by weight; a minus makes a backup.
+    fn balancer(balance: Balance, weights: &[i32]) -> Arc<Balancer> {
+        let peer = |(index, weight): (usize, &i32)| Peer {
+            address: PeerAddress::Socket(Address::Unix(PathBuf::from("/x"))),
+            written: index.to_string(),
+            weight: weight.unsigned_abs(),
+            max_fails: 1,
+            fail_timeout: Duration::from_secs(10),
+            max_conns: 0,
+            backup: *weight < 0,
+            down: *weight == 0,
+        };
+        let peers = weights.iter().enumerate().map(peer).collect();
+        Arc::new(Balancer::new(&Group {
+            name: "g".into(),
+            peers,
+            balance,
+            keepalive: 0,
+            keepalive_timeout: Duration::ZERO,
+            keepalive_requests: 0,
+        }))
+    }
+
+    fn choices(balancer: &Arc<Balancer>, count: usize) -> Vec<usize> {
+        let choose = |_| balancer.choose(&mut Tried::default(), None, 0).unwrap().index;
+        (0..count).map(choose).collect()
+    }
+
+    #[test]
+    fn weights_are_spread_smoothly() {
+        let balancer = balancer(Balance::RoundRobin, &[5, 1, 1]);
+        assert_eq!(choices(&balancer, 7), [0, 0, 1, 0, 2, 0, 0]);
+    }
+
+    #[test]
+    fn a_failed_peer_rests_for_its_time_and_then_gets_one_chance() {
+        let balancer = balancer(Balance::RoundRobin, &[1, 1]);
+        balancer.choose(&mut Tried::default(), None, 0).unwrap().note_failure(0);
+        let at = |now| balancer.choose(&mut Tried::default(), None, now).unwrap().index;
+        assert_eq!([at(1), at(5_000), at(10_000)], [1, 1, 1]);
+        let mut tried = Tried::default();
+        let chance = (0..2)
+            .map(|_| balancer.choose(&mut tried, None, 10_001).unwrap())
+            .find(|chosen| chosen.index == 0)
+            .expect("it is live again");
+        chance.note_success();
+        drop(chance);
+        assert!(choices(&balancer, 4).contains(&0));
+    }
+
+    #[test]
+    fn backups_serve_only_when_no_other_is_live_and_nobody_is_tried_twice() {
+        let balancer = balancer(Balance::RoundRobin, &[1, -1, 0]);
+        assert_eq!(choices(&balancer, 3), [0, 0, 0]);
+        let mut tried = Tried::default();
+        let order: Vec<_> =
+            std::iter::from_fn(|| balancer.choose(&mut tried, None, 0).map(|it| it.index))
+                .collect();
+        assert_eq!(order, [0, 1]);
+    }
+
+    #[test]
+    fn the_least_busy_peer_for_its_weight_is_chosen() {
+        let balancer = balancer(Balance::LeastConn, &[1, 2]);
+        let mut held = Vec::new();
+        for _ in 0..6 {
+            held.push(balancer.choose(&mut Tried::default(), None, 0).unwrap());
+        }
+        assert_eq!(held.iter().filter(|chosen| chosen.index == 1).count(), 4);
+        held.retain(|chosen| chosen.index == 0);
+        assert_eq!(choices(&balancer, 1), [1]);
+    }
+
+    #[test]
+    fn a_client_address_keeps_its_peer_and_its_neighbours_share_it() {
+        let balancer = balancer(Balance::IpHash, &[1, 1, 1]);
+        let at = |ip: &str| {
+            let client = Some(ip.parse().unwrap());
+            balancer.choose(&mut Tried::default(), client, 0).unwrap().index
+        };
+        assert_eq!(at("10.1.2.3"), at("10.1.2.200"));
+        let spread: std::collections::BTreeSet<_> =
+            (0..50).map(|net| at(&format!("10.1.{net}.1"))).collect();
+        assert_eq!(spread.len(), 3);
+    }
+
+    #[test]
+    fn the_only_peer_is_never_given_up() {
+        let balancer = balancer(Balance::RoundRobin, &[1]);
+        for now in 0..3 {
+            balancer.choose(&mut Tried::default(), None, now).unwrap().note_failure(now);
+        }
+    }
 }
