@@ -231,7 +231,11 @@ fn at_key(collector: &mut Collector<'_>, names: &[&str], message: &str, hint: &s
     }
 }
 
+/// Reports what no place shows. What is missing may be missing because of another error.
 fn general(collector: &mut Collector<'_>, severity: Severity, message: &str, hint: &str) {
+    if collector.problems.any_error() {
+        return;
+    }
     collector.problems.push(Problem {
         severity,
         place: None,

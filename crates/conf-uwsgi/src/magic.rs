@@ -129,3 +129,54 @@ impl Magic {
 fn path_hash(path: &str) -> u32 {
     path.bytes().fold(5381_u32, |hash, byte| hash.wrapping_mul(33) ^ u32::from(byte))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn replaced(text: &str) -> String {
+        let context = Context {
+            working_directory: PathBuf::from("/work"),
+            program: PathBuf::from("/usr/bin/propylon"),
+            processors: 4,
+            host_name: "host".to_owned(),
+            now: std::time::Duration::from_millis(5_001),
+            user: (1000, "sammy".to_owned()),
+            group: (33, "www-data".to_owned()),
+            version: "2.0.31",
+        };
+        let file =
+            FileFacts::new("sites/shop.tar.ini", Path::new("/srv/sites/shop.tar.ini"), "dev");
+        let first = FileFacts::new("main.ini", Path::new("/srv/main.ini"), "");
+        Magic::new(file, first).replace(text, &context)
+    }
+
+    #[test]
+    fn every_magic_character_has_its_meaning() {
+        let meanings = [
+            ("%o %O", "sites/shop.tar.ini main.ini"),
+            ("%p %P", "/srv/sites/shop.tar.ini /srv/main.ini"),
+            ("%s %S", "shop.tar.ini main.ini"),
+            ("%d %D", "/srv/sites/ /srv/"),
+            ("%n %N", "shop.tar main"),
+            ("%e %E", "ini ini"),
+            ("%c %C", "sites srv"),
+            ("%x.%X", "dev."),
+            ("%0 %1 %2.", "srv sites ."),
+            ("%v %b %h", "/work /usr/bin/propylon host"),
+            ("%t %T %V %k", "5 5001000 2.0.31 4"),
+            ("%u %U %g %G", "1000 sammy 33 www-data"),
+            ("%[", "\u{1b}"),
+        ];
+        for (text, meaning) in meanings {
+            assert_eq!(replaced(text), meaning, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_character_disappears_and_references_stay() {
+        assert_eq!(replaced("a%zb %(d) 100%% %"), "ab %(d) 100% %");
+    }
+}
