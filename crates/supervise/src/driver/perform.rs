@@ -25,12 +25,9 @@ impl Master<'_> {
         match action {
             AppAction::StartNursery(generation) => {
                 if let Err(error) = app.start_nursery(generation) {
-                    let python = app.generations.get(&generation);
-                    let python = python.map(|one| one.launch.python.display().to_string());
-                    app_line(&format!(
-                        "cannot start the interpreter `{}`: {error}",
-                        python.unwrap_or_default()
-                    ));
+                    if let Some(one) = app.generations.get(&generation) {
+                        app_line(&interpreter_problem(&one.launch, &error));
+                    }
                     self.app_events(vec![AppEvent::NurseryGone(generation, Ending::Unknown)]);
                 }
             }
@@ -206,4 +203,18 @@ impl Master<'_> {
         self.app_events(vec![AppEvent::Reload(settings)]);
         Ok(())
     }
+}
+
+/// Why an interpreter does not start, and whose rights count.
+fn interpreter_problem(launch: &AppLaunch, error: &std::io::Error) -> String {
+    let python = launch.python.display();
+    let mut text = format!("cannot start the interpreter `{python}`: {error}");
+    if let Some(user) = &launch.plan.process.uid
+        && error.kind() == std::io::ErrorKind::PermissionDenied
+    {
+        text.push_str(&format!(
+            "\n  hint: user `{user}` must be able to reach and execute it and what it links to"
+        ));
+    }
+    text
 }

@@ -4,7 +4,6 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use plan::front::LogLevel;
-use sys::clock::monotonic_ms;
 use sys::signals::SignalReader;
 
 use super::app::{AppSide, settings};
@@ -41,11 +40,12 @@ pub(super) fn settle(
     let beside_app = front.as_ref().is_some_and(|front| front.beside_app);
     let front = front.map(|front| front::open(&mut sockets, front.plan)).transpose()?;
     go_to_the_background(&place, app.as_ref().map(|app| &app.plan))?;
+    // Not inherited by the copy that went to the background: so only now.
+    sys::process::become_subreaper().map_err(|error| format!("subreaper: {error}"))?;
     let pid_files = write_pid_files(&place)?;
     if let Some(title) = &place.title {
         sys::title::set(title);
     }
-    let now = monotonic_ms();
     let front_threads = front.as_ref().map_or(0, |front| front.plan.main.threads.max(1));
     let mut master = Master {
         app: None,
@@ -78,7 +78,6 @@ pub(super) fn settle(
         master.front = Some(side);
         front_actions = actions;
     }
-    debug_assert!(now <= monotonic_ms());
     master.perform_front(front_actions);
     master.perform_app(app_actions);
     Ok(master)
@@ -87,7 +86,6 @@ pub(super) fn settle(
 /// Rights and limits that everything after depends on.
 fn prepare_process(place: &Place) -> Result<(), String> {
     sys::process::open_standard().map_err(|error| format!("standard descriptors: {error}"))?;
-    sys::process::become_subreaper().map_err(|error| format!("subreaper: {error}"))?;
     if let Some(mask) = place.umask {
         sys::files::umask(mask);
     }
