@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use plan::front::http::{HeadLimits, LocationTree, PrefixLocation, RegexLocation};
-use plan::front::log::{AccessLog, ErrorLog, LogLevel};
+use plan::front::log::{AccessLog, ErrorLog, LogLevel, LogTarget};
 use plan::front::rewrite::TryFile;
 use plan::front::{
     FrontPlan, Group, GroupId, LocationId, LogFormatId, RewriteStep, ServerId, ServerPlan, TypesId,
@@ -72,8 +72,11 @@ impl Builder<'_, '_> {
     fn main(&mut self, draft: MainDraft) {
         let options = self.run.options;
         let error_log = draft.error_log.unwrap_or_else(|| {
-            let path = options.prefix.join(&options.error_log);
-            vec![ErrorLog { target: self.run.log_file(path), level: LogLevel::Error }]
+            let target = match options.error_log.as_os_str() {
+                name if name == "stderr" => LogTarget::Stderr,
+                name => self.run.log_file(options.prefix.join(name)),
+            };
+            vec![ErrorLog { target, level: LogLevel::Error }]
         });
         let main = &mut self.plan.main;
         main.user = draft.user;
@@ -95,10 +98,13 @@ impl Builder<'_, '_> {
         }
         self.upstream_blocks();
         if level.logs.access.is_none() {
-            let path = self.run.options.prefix.join(&self.run.options.access_log);
-            let target = self.run.log_file(path);
+            let name = self.run.options.access_log.as_os_str();
             let format = LogFormatId(0);
-            level.logs.access = Some(vec![AccessLog { target, format, condition: None }]);
+            let logs = (name != "off").then(|| {
+                let target = self.run.log_file(self.run.options.prefix.join(name));
+                AccessLog { target, format, condition: None }
+            });
+            level.logs.access = Some(logs.into_iter().collect());
         }
         if level.logs.error.is_none() {
             level.logs.error = Some(self.plan.main.error_log.clone());

@@ -18,9 +18,9 @@ pub struct LoadOptions {
     pub conf_file: PathBuf,
     /// `-p`; relative file names other than includes are relative to it.
     pub prefix: PathBuf,
-    /// `-e`: the error log until (and unless) the configuration names one.
+    /// `-e`: the error log until (and unless) the configuration names one; may be `stderr`.
     pub error_log: PathBuf,
-    /// The access log until (and unless) the configuration names one.
+    /// The access log until (and unless) the configuration names one; may be `off`.
     pub access_log: PathBuf,
     /// The pid file until (and unless) the configuration names one.
     pub pid_file: PathBuf,

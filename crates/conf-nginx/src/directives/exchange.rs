@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plan::Template;
 use plan::front::cache::UseStale;
-use plan::front::upstream::{IgnoreHeaders, NextUpstream};
+use plan::front::upstream::NextUpstream;
 
 use crate::level::{CacheUseDraft, Exchange};
 use crate::row::{Fault, Outcome};
@@ -390,7 +390,7 @@ pub fn only(call: &mut Call<'_, '_>, value: &str) -> Outcome {
 
 /// `*_ignore_headers`
 pub fn ignore_headers(exchange: &mut Exchange, call: &mut Call<'_, '_>) -> Outcome {
-    let mut ignored = exchange.ignore_headers.unwrap_or(IgnoreHeaders::default());
+    let mut ignored = exchange.ignore_headers.unwrap_or_default();
     for (number, word) in call.args().iter().enumerate() {
         let slot = match word.text.to_ascii_lowercase().as_str() {
             "x-accel-redirect" => &mut ignored.x_accel_redirect,

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use plan::front::cache::UseStale;
 use plan::front::upstream::{Balance, NextUpstream, Redirect, Speak, Target, UpstreamCall};
 use plan::front::{CacheId, CacheUse, GroupId};
 use plan::{Part, Template, Variable};
@@ -146,7 +145,7 @@ impl Builder<'_, '_> {
             zone: CacheId(zone as u32),
             key: settings.cache_key.clone().unwrap_or_else(|| default_key(&pass.speak)),
             valid: settings.cache_valid.clone().unwrap_or_default(),
-            use_stale: settings.cache_use_stale.clone().unwrap_or_else(UseStale::default),
+            use_stale: settings.cache_use_stale.clone().unwrap_or_default(),
             lock: settings.cache_lock.unwrap_or(false),
             lock_timeout: settings.cache_lock_timeout.unwrap_or(seconds(5)),
             lock_age: settings.cache_lock_age.unwrap_or(seconds(5)),
