@@ -56,10 +56,11 @@ def start(tmp_path):
     extension = os.environ.get("PROPYLON_EXTENSION", str(BUILT))
     masters = []
 
-    def begin(workers=1, http=1, uwsgi=0, front_threads=0, **changes):
+    def begin(workers=1, http=1, uwsgi=0, front_threads=0, interpreter=sys.executable, **changes):
         changes.setdefault("load", [{"mount": "", "source": source}])
         changes.setdefault("processes", workers)
-        master = Master(sys.executable, extension, plan(**changes), tmp_path, http, uwsgi, front_threads)
+        whole = plan(**changes)
+        master = Master(interpreter, extension, whole, tmp_path, http, uwsgi, front_threads)
         masters.append(master)
         master.first_word = master.loaded()
         for _ in range(workers):

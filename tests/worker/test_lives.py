@@ -226,6 +226,13 @@ def test_the_private_channel_answers_inline_by_stream_and_marks_the_end(start):
         assert time.monotonic() < end
 
 
+def test_a_stuck_request_of_the_front_is_aborted_with_504(start):
+    master = start(http=0, front_threads=2, limits={"harakiri": seconds(0.3)})
+    front = Front(master)
+    assert front.ask(1, b"/") == (200, b"hello", True)
+    assert front.ask(2, b"/stuck") == (None, b"\xf8\x01the request took too long", False)
+
+
 def test_a_worker_whose_front_is_gone_exits(start):
     master = start(http=0, front_threads=1)
     master.workers[0].replies[0].close()
@@ -268,7 +275,7 @@ class Front:
                 stream = socket.socket(fileno=fds[0])
                 return status, data + self.streamed(stream), True
             elif kind == 4:
-                return status, data, False
+                return status, data if status else payload, False
             if flags & 1:
                 return status, data, True
 
