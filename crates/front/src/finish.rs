@@ -26,7 +26,7 @@ pub fn filter(exchange: &mut Exchange, mut response: Response) -> Response {
     let active = exchange.active.clone();
     let location = active.location(exchange.location);
     let manners = &location.manners;
-    if response.status == 200 && response.ranges {
+    if response.status == 200 && response.judged {
         match conditional::judge(&exchange.head, &response, manners.if_modified_since) {
             Verdict::Send => {}
             Verdict::NotModified => not_modified(&mut response),
@@ -47,6 +47,8 @@ pub fn filter(exchange: &mut Exchange, mut response: Response) -> Response {
     if !ranges::apply(&exchange.head, &mut response, manners.max_ranges) {
         let mut page = instead(exchange, 416);
         page.headers.append(&mut response.headers);
+        headers::apply(exchange, &mut page);
+        headers::apply_charset(exchange, &mut page);
         return page;
     }
     response

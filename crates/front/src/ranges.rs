@@ -123,6 +123,7 @@ fn number(text: &[u8]) -> Option<u64> {
 
 fn single(response: &mut Response, start: u64, end: u64, length: u64) {
     response.status = 206;
+    response.reason = Bytes::new();
     response.length = Some(end - start);
     let value = Bytes::from(format!("bytes {start}-{}/{length}", end - 1));
     response.headers.push(Header::known(KnownHeader::ContentRange, value));
@@ -166,6 +167,7 @@ fn several(response: &mut Response, pieces: &[(u64, u64)], length: u64) {
     total += tail.len() as u64;
     parts.push_back(Part::Data(Bytes::from(tail)));
     response.status = 206;
+    response.reason = Bytes::new();
     response.length = Some(total);
     response.charset = None;
     response.content_type = Some(Bytes::from(format!("multipart/byteranges; boundary={boundary}")));

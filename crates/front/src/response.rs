@@ -48,6 +48,9 @@ pub struct Response {
     pub vary_encoding: bool,
     /// Other fields, in order.
     pub headers: Vec<Header>,
+    /// Whether conditions of the request are judged here: our own files and stored answers; an
+    /// upstream judges its own.
+    pub judged: bool,
     /// Whether ranges of it may be sent.
     pub ranges: bool,
     /// The body.
@@ -80,6 +83,7 @@ impl Response {
             location: None,
             vary_encoding: false,
             headers: Vec::new(),
+            judged: false,
             ranges: false,
             body: Body::Empty,
         }

@@ -95,7 +95,9 @@ impl Failure {
     pub fn connect(written: &str, error: &io::Error) -> Failure {
         let kind = FailureKind::Error;
         let (reason, during) = (errno_text(error), During::Connecting.text());
-        Failure::new(kind, format!("connect() to {written} failed {reason} {during}"))
+        // An address is named beside the message, a path in it.
+        let whom = if written.starts_with("unix:") { format!(" to {written}") } else { String::new() };
+        Failure::new(kind, format!("connect(){whom} failed {reason} {during}"))
     }
 
     pub fn call(call: &str, error: &io::Error, during: During) -> Failure {

@@ -28,6 +28,7 @@ use super::{answer, attempt, failed};
 use crate::exchange::{Exchange, Revalidate};
 use crate::phases::Outcome;
 use crate::relay::{Body, FilePart};
+use crate::response::Response;
 use crate::wire::Wire;
 
 impl VaryInputs for Exchange {
@@ -212,7 +213,8 @@ async fn answered_with(
     if let Outcome::Respond(response) = &mut outcome
         && stored
     {
-        response.ranges = matches!(response.body, Body::Memory(_));
+        admit_ranges(response);
+        response.ranges &= matches!(response.body, Body::Memory(_));
         if exchange.method == Method::Head {
             // Nobody reads this body, but the cache wants it whole.
             let mut body = std::mem::replace(&mut response.body, Body::Empty);
@@ -233,7 +235,7 @@ fn stores_method(exchange: &Exchange, rules: &CacheUse) -> bool {
 fn serve(exchange: &mut Exchange, call: &UpstreamCall, object: Object) -> Outcome {
     exchange.upstream.headers.clone_from(&object.head.headers);
     let mut response = answer::response(exchange, call, &object.head);
-    response.ranges = true;
+    admit_ranges(&mut response);
     response.body = match object.body {
         ObjectBody::Memory(bytes) => {
             response.length = Some(bytes.len() as u64);
@@ -245,6 +247,13 @@ fn serve(exchange: &mut Exchange, call: &UpstreamCall, object: Object) -> Outcom
         }
     };
     Outcome::Respond(response)
+}
+
+/// A stored answer is judged here, and cut into ranges if its upstream would have done that.
+fn admit_ranges(response: &mut Response) {
+    response.judged = true;
+    response.ranges = response.header(KnownHeader::AcceptRanges).is_some();
+    response.remove(KnownHeader::AcceptRanges);
 }
 
 fn any_true(templates: &[Template], exchange: &Exchange) -> bool {

@@ -97,6 +97,7 @@ fn file(exchange: &mut Exchange, path: &[u8], metadata: &Metadata, body: Body) -
 fn describe(response: &mut Response, metadata: &Metadata, body: Body, etag: bool) {
     response.length = Some(metadata.len());
     response.last_modified = Some(metadata.mtime());
+    response.judged = true;
     response.ranges = true;
     response.body = body;
     if etag {
