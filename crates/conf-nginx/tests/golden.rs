@@ -22,8 +22,9 @@ fn read(file: &Path) -> Loaded {
 
 fn cases(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
-    let entries = fs::read_dir(folder).unwrap();
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    let entries = fs::read_dir(folder).expect("the cases are in the repository");
+    let mut files: Vec<PathBuf> =
+        entries.map(|entry| entry.expect("a readable folder").path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "conf"));
     files.sort();
     assert!(!files.is_empty());
@@ -31,7 +32,7 @@ fn cases(folder: &str) -> Vec<PathBuf> {
 }
 
 fn expected(file: &Path) -> Vec<String> {
-    let text = fs::read_to_string(file).unwrap();
+    let text = fs::read_to_string(file).expect("a readable case");
     text.lines().filter_map(|line| line.strip_prefix("#= ")).map(str::to_owned).collect()
 }
 
