@@ -26,6 +26,8 @@ use proto::channel::REQUEST_BYTES_MAX;
 const BATCH_EVENTS: usize = 64;
 /// Requests served one after the other from one connection before others get their turn.
 const PIPELINED_MAX: u32 = 32;
+/// Requests taken from the front one after the other before other events get their turn.
+const EAGER_MAX: u32 = 16;
 /// How late the look at the deadlines may be while there is always something else to do.
 const LATE_MS: u64 = 1000;
 
@@ -53,6 +55,9 @@ struct Thread<'a> {
     buffer: Vec<u8>,
     /// Connections with a whole request in memory that let others go first.
     waiting: VecDeque<(Box<Connection>, ReadyRequest)>,
+    /// How many more looks into the queue are made without asking epoll: where one request came
+    /// from there are often more.
+    eager: u32,
 }
 
 /// Serves until the worker is done.
@@ -67,6 +72,7 @@ pub fn run(py: Python<'_>, worker: &Worker, core: u32) {
         room: vec![0; if worker.queue.is_some() { REQUEST_BYTES_MAX } else { 0 }],
         buffer: Vec::with_capacity(4096),
         waiting: VecDeque::new(),
+        eager: 0,
     };
     loop {
         // One thread keeps the GIL as long as there is something to do.
@@ -114,6 +120,13 @@ impl Thread<'_> {
                 if let Some(work) = self.handle_event(event) {
                     return Some(work);
                 }
+            }
+            if self.eager > 0 {
+                self.eager -= 1;
+                if let Some(work) = self.handle_queue() {
+                    return Some(work);
+                }
+                self.eager = 0;
             }
             let now = monotonic_ms();
             let next = self.next_deadline_ms();
@@ -168,7 +181,11 @@ impl Thread<'_> {
                     worker.quiesce();
                 }
             }
-            QUEUE => return self.handle_queue(),
+            QUEUE => {
+                let work = self.handle_queue();
+                self.eager = if work.is_some() { EAGER_MAX } else { 0 };
+                return work;
+            }
             // The front sends nothing here: this is its end.
             REPLY => {
                 for reply in &worker.replies {
