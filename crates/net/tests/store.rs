@@ -434,3 +434,34 @@ fn uses_are_counted_until_it_is_stored() {
         assert!(matches!(found, Lookup::Absent { uses } if uses == expected));
     }
 }
+
+#[test]
+fn a_body_is_never_mixed_while_threads_fill_read_and_evict() {
+    let directory = Directory::new("threads");
+    let zone = CacheZone { max_size: Some(400_000), ..directory.zone() };
+    let store = Store::open_without_keeper(&zone).unwrap();
+    std::thread::scope(|threads| {
+        for thread in 1..=4_u8 {
+            let store = &store;
+            threads.spawn(move || {
+                for round in 0..60_u64 {
+                    let name = format!("key {}", round % 5);
+                    let bytes = if round % 2 == 0 { 500 } else { 120_000 };
+                    fill(store, &name, &vec![thread; bytes], later(round)).unwrap();
+                    if let Some(body) = fresh(store, &name, later(round)) {
+                        assert!(body.iter().all(|byte| *byte == body[0]), "a mixed body");
+                    }
+                    store.tidy(later(round));
+                }
+            });
+        }
+    });
+    store.tidy(later(100));
+    assert!(store.bytes() <= 400_000);
+    // Two who stored one key at once are told apart when it is next looked at.
+    for number in 0..5 {
+        let _ = fresh(&store, &format!("key {number}"), later(5000));
+    }
+    let on_disk: u64 = directory.files().iter().map(|path| size(path)).sum();
+    assert_eq!(store.bytes(), on_disk);
+}

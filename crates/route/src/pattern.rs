@@ -81,7 +81,9 @@ impl Pattern {
             return Ok(None);
         }
         if self.groups == 0 {
-            return Ok(Some(Captures::default()));
+            // The common case allocates nothing.
+            let named = Arc::clone(&self.named);
+            return Ok(Some(Captures { text: Bytes::new(), spans: Vec::new(), named }));
         }
         let spans: Option<Vec<_>> = match &self.engine {
             Engine::Linear(regex) => regex.captures(subject).map(|found| {

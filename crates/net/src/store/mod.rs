@@ -312,7 +312,9 @@ impl Store {
                 entry.times = times;
                 entry.seen_monotonic_ms = now.monotonic_ms;
             }
-            (Err(_), _) => state.index.forget(object.place),
+            (Err(_), Some(entry)) if entry.stamp == stored.stamp => {
+                state.index.forget(object.place);
+            }
             _ => {}
         }
     }
@@ -414,6 +416,8 @@ impl Shared {
     /// Reads and checks a file and puts it into the index.
     async fn load(&self, hash: Hash, key: &CacheKey, now: Now) -> Option<Arc<Loaded>> {
         let path = self.path(hash);
+        // What is forgotten below must be what was looked at, not what has replaced it.
+        let before = self.state().index.get(hash).map(|stored| stored.stamp);
         let mut result = disk::load(&path, CHECKED_INLINE_BYTES_MAX);
         if let Err(LoadError::TooLongForHere) = result {
             let path = path.clone();
@@ -432,7 +436,9 @@ impl Shared {
                     // Nothing can be done if it cannot be removed: it stays damaged and absent.
                     let _ = std::fs::remove_file(&path);
                 }
-                self.state().index.forget(hash);
+                if let Some(before) = before {
+                    self.forget(hash, before);
+                }
                 None
             }
         }
