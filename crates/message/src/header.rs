@@ -17,11 +17,18 @@ macro_rules! known_headers {
 
         impl KnownHeader {
             /// Finds a name, whatever its case.
+            #[inline]
             pub fn from_name(name: &[u8]) -> KnownHeader {
-                // The length decides first: most names meet one or two comparisons.
-                $(if name.len() == $name.len() && name.eq_ignore_ascii_case($name.as_bytes()) {
-                    return KnownHeader::$variant;
-                })*
+                let (Some(first), Some(last)) = (name.first(), name.last()) else {
+                    return KnownHeader::Unknown;
+                };
+                let mut at = BUCKETS[bucket(name.len(), *first, *last)];
+                while let Some((text, known, next)) = NAMES.get(usize::from(at)) {
+                    if name.eq_ignore_ascii_case(text) {
+                        return *known;
+                    }
+                    at = *next;
+                }
                 KnownHeader::Unknown
             }
 
@@ -33,7 +40,59 @@ macro_rules! known_headers {
                 }
             }
         }
+
+        /// Every name, its number, and the place of the next name in the same bucket.
+        static NAMES: [(&[u8], KnownHeader, u8); NAME_COUNT] = chained([
+            $(($name.as_bytes(), KnownHeader::$variant, NOWHERE),)*
+        ]);
+
+        const NAME_COUNT: usize = [$($name,)*].len();
     };
+}
+
+const BUCKET_COUNT: usize = 256;
+/// Past the end of `NAMES`: the end of a chain.
+const NOWHERE: u8 = u8::MAX;
+
+/// Where the chain of each bucket begins in `NAMES`.
+static BUCKETS: [u8; BUCKET_COUNT] = first_places();
+
+/// Spreads names by length, first and last letter; most requests compare each name once.
+#[inline]
+const fn bucket(length: usize, first: u8, last: u8) -> usize {
+    let (first, last) = ((first | 0x20) as usize, (last | 0x20) as usize);
+    (length * 7 + first * 5 + last * 31) % BUCKET_COUNT
+}
+
+const fn bucket_of(name: &[u8]) -> usize {
+    bucket(name.len(), name[0], name[name.len() - 1])
+}
+
+type NameTable = [(&'static [u8], KnownHeader, u8); NAME_COUNT];
+
+const fn chained(mut names: NameTable) -> NameTable {
+    let mut at = 0;
+    while at < names.len() {
+        let mut later = at + 1;
+        while later < names.len() && bucket_of(names[later].0) != bucket_of(names[at].0) {
+            later += 1;
+        }
+        if later < names.len() {
+            names[at].2 = later as u8;
+        }
+        at += 1;
+    }
+    names
+}
+
+const fn first_places() -> [u8; BUCKET_COUNT] {
+    let mut places = [NOWHERE; BUCKET_COUNT];
+    let mut at = NAME_COUNT;
+    while at > 0 {
+        at -= 1;
+        places[bucket_of(NAMES[at].0)] = at as u8;
+    }
+    places
 }
 
 known_headers! {
@@ -130,11 +189,7 @@ pub struct Header {
 impl Header {
     /// A field with a known name.
     pub fn known(known: KnownHeader, value: impl Into<Bytes>) -> Header {
-        Header {
-            name: Bytes::from_static(known.name().as_bytes()),
-            value: value.into(),
-            known,
-        }
+        Header { name: Bytes::from_static(known.name().as_bytes()), value: value.into(), known }
     }
 
     /// A field with any name.
@@ -142,5 +197,24 @@ impl Header {
         let name = name.into();
         let known = KnownHeader::from_name(&name);
         Header { name, value: value.into(), known }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_known_name_is_found_in_any_case_and_nothing_else_is() {
+        for (name, known, _) in &NAMES {
+            assert_eq!(KnownHeader::from_name(name), *known);
+            assert_eq!(KnownHeader::from_name(&name.to_ascii_uppercase()), *known);
+            assert_eq!(known.name().as_bytes(), *name);
+            let longer = [name, &b"x"[..]].concat();
+            assert_eq!(KnownHeader::from_name(&longer), KnownHeader::Unknown);
+        }
+        for name in ["", "x", "hos", "c-ntent-length", "Content_Length"] {
+            assert_eq!(KnownHeader::from_name(name.as_bytes()), KnownHeader::Unknown);
+        }
     }
 }

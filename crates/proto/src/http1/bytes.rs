@@ -34,6 +34,23 @@ pub(super) fn any(bytes: &[u8], class: u8) -> bool {
     bytes.iter().any(|&byte| is(byte, class))
 }
 
+/// Whether some byte is a control; the tab counts as one. Eight bytes at a time: this looks at
+/// every byte of every request.
+#[inline]
+pub(super) fn any_control(bytes: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut found = 0;
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        let below_space = word.wrapping_sub(ONES * 0x20) & !word;
+        let delete = word ^ (ONES * 0x7f);
+        found |= below_space | (delete.wrapping_sub(ONES) & !delete);
+    }
+    found & HIGH != 0 || rest.iter().any(|&byte| byte < 0x20 || byte == 0x7f)
+}
+
 /// `bytes` without blanks and tabs at both ends, as a range of `bytes`.
 #[inline]
 pub(super) fn trimmed(bytes: &[u8]) -> (usize, usize) {
@@ -104,4 +121,21 @@ const fn contains(set: &[u8], byte: u8) -> bool {
         at += 1;
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn controls_are_found_wherever_they_stand() {
+        for byte in 0..=255u8 {
+            for at in 0..20 {
+                let mut bytes = [b'a'; 20];
+                bytes[at] = byte;
+                let control = byte < 0x20 || byte == 0x7f;
+                assert_eq!(any_control(&bytes), control, "{byte} at {at}");
+            }
+        }
+    }
 }

@@ -1,9 +1,9 @@
 //! Response heads from upstreams: HTTP/1 status lines and CGI's `Status:` fields.
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use message::{BodyLength, Header, KnownHeader, ResponseHead};
 
-use super::bytes::{TOKEN, all, decimal, list_items, trimmed};
+use super::bytes::{TOKEN, all, any_control, decimal, list_items, trimmed};
 
 /// How an upstream begins its answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,7 +163,7 @@ impl ResponseReader {
         head: &Bytes,
         request_was_head: bool,
     ) -> Result<ResponseHead, ResponseError> {
-        let mut rest = head.clone();
+        let mut at = 0;
         let mut answer = ResponseHead::new(200, BodyLength::UntilClose);
         let mut http11 = false;
         let mut has_status = false;
@@ -174,7 +174,7 @@ impl ResponseReader {
                 has_status = true;
                 answer.status = status;
                 answer.reason = reason;
-                rest.advance((first + 1).min(head.len()));
+                at = first + 1;
             }
             None if self.style == ResponseStyle::Http || head.starts_with(b"HTTP/") => {
                 return Err(ResponseError::BadStatusLine);
@@ -182,7 +182,7 @@ impl ResponseReader {
             None => {}
         }
         let mut framing = Framing::default();
-        while let Some(field) = next_field(&mut rest)? {
+        while let Some(field) = next_field(head, &mut at)? {
             framing.handle_field(&field)?;
             match field.known {
                 KnownHeader::Status if self.style == ResponseStyle::Cgi => {
@@ -322,28 +322,28 @@ fn parse_status(text: &Bytes) -> Result<(u16, Bytes), ResponseError> {
     Ok((status, text.slice_ref(reason)))
 }
 
-/// The next field; `None` at the empty line.
-fn next_field(rest: &mut Bytes) -> Result<Option<Header>, ResponseError> {
+/// The next field, from `at` on; `None` at the empty line.
+fn next_field(head: &Bytes, at: &mut usize) -> Result<Option<Header>, ResponseError> {
+    let rest = head.get(*at..).unwrap_or(&[]);
     let end = memchr::memchr(b'\n', rest).ok_or(ResponseError::BadHeader)?;
-    let mut line = rest.split_to(end + 1);
-    line.truncate(end);
-    if line.last() == Some(&b'\r') {
-        line.truncate(end - 1);
-    }
+    *at += end + 1;
+    let line = &rest[..end];
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
     if line.is_empty() {
         return Ok(None);
     }
-    let colon = memchr::memchr(b':', &line).ok_or(ResponseError::BadHeader)?;
-    let name = line.split_to(colon);
-    if name.is_empty() || !all(&name, TOKEN) {
+    let colon = memchr::memchr(b':', line).ok_or(ResponseError::BadHeader)?;
+    let (name, value) = (&line[..colon], &line[colon + 1..]);
+    if name.is_empty() || !all(name, TOKEN) {
         return Err(ResponseError::BadHeader);
     }
-    let (start, end) = trimmed(line.get(1..).unwrap_or(&[]));
-    let value = line.slice(start + 1..end + 1);
-    if value.iter().any(|byte| is_line_breaker(*byte)) {
+    if any_control(value) && value.iter().any(|byte| is_line_breaker(*byte)) {
         return Err(ResponseError::BadHeader);
     }
-    Ok(Some(Header::new(name, value)))
+    let (start, end) = trimmed(value);
+    let known = KnownHeader::from_name(name);
+    let (name, value) = (head.slice_ref(name), head.slice_ref(&value[start..end]));
+    Ok(Some(Header { name, value, known }))
 }
 
 /// What would end a line or a text for somebody behind us.

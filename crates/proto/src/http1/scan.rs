@@ -10,7 +10,7 @@
 
 use message::{BodyLength, HeaderField, KnownHeader, Method, Slice, Version};
 
-use super::bytes::{self, BAD_IN_TARGET, BAD_IN_VALUE, METHOD, TOKEN, is, trimmed};
+use super::bytes::{self, BAD_IN_TARGET, BAD_IN_VALUE, METHOD, TOKEN, any_control, is, trimmed};
 use super::fields::Decisions;
 use super::limits::{InvalidNames, RequestError, RequestLimits};
 use super::target::{self, Target};
@@ -140,7 +140,8 @@ impl RequestScan {
             let at = self.line;
             let line_end = self.searched + found;
             if self.stage == Stage::Start {
-                self.check_beginning(&buf[..line_end], limits)?;
+                let text = without_cr(&buf[..line_end]);
+                self.check_beginning(text, limits)?;
             }
             self.line = line_end + 1;
             self.searched = line_end + 1;
@@ -218,7 +219,9 @@ impl RequestScan {
                 Err(RequestError::BadMethod)
             }
             // A carriage return may be half of the line end.
-            _ if new.iter().any(|&b| is(b, BAD_IN_TARGET) && b != b' ' && b != b'\r') => {
+            _ if any_control(new)
+                && new.iter().any(|&b| is(b, BAD_IN_TARGET) && b != b' ' && b != b'\r') =>
+            {
                 Err(RequestError::BadRequestLine)
             }
             _ => Ok(()),
@@ -303,10 +306,10 @@ impl RequestScan {
                 InvalidNames::Refuse | InvalidNames::Drop => {
                     self.check_value(&text[colon + 1..]).map(|_| ())
                 }
-                InvalidNames::Keep => self.push_field(text, at, colon, limits, fields),
+                InvalidNames::Keep => self.push_field(text, at, (colon, known), limits, fields),
             };
         }
-        self.push_field(text, at, colon, limits, fields)
+        self.push_field(text, at, (colon, known), limits, fields)
     }
 
     /// A line whose name is not a token followed by a colon; `end` is the first other byte.
@@ -332,7 +335,9 @@ impl RequestScan {
         match limits.invalid_names {
             InvalidNames::Refuse => Err(RequestError::BadHeaderName),
             InvalidNames::Drop => self.check_value(&text[colon + 1..]).map(|_| ()),
-            InvalidNames::Keep => self.push_field(text, at, colon, limits, fields),
+            InvalidNames::Keep => {
+                self.push_field(text, at, (colon, KnownHeader::Unknown), limits, fields)
+            }
         }
     }
 
@@ -340,13 +345,12 @@ impl RequestScan {
         &mut self,
         text: &[u8],
         at: usize,
-        colon: usize,
+        (colon, known): (usize, KnownHeader),
         limits: &RequestLimits,
         fields: &mut Vec<HeaderField>,
     ) -> Result<(), RequestError> {
         let (start, end) = self.check_value(&text[colon + 1..])?;
         let (start, end) = (colon + 1 + start, colon + 1 + end);
-        let known = KnownHeader::from_name(&text[..colon]);
         self.decisions.handle_field(known, &text[start..end])?;
         // CGI would turn it into HTTP_PROXY, which HTTP clients in the app obey.
         if known == KnownHeader::Proxy {
@@ -363,7 +367,7 @@ impl RequestScan {
     /// Where the value stands in `text`, without the blanks around it.
     #[inline]
     fn check_value(&self, text: &[u8]) -> Result<(usize, usize), RequestError> {
-        if bytes::any(text, BAD_IN_VALUE) {
+        if any_control(text) && bytes::any(text, BAD_IN_VALUE) {
             return Err(if text.contains(&b'\r') {
                 RequestError::BareCarriageReturn
             } else {
