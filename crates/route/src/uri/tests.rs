@@ -58,3 +58,21 @@ fn what_is_wrong_with_a_path_is_named() {
         assert_eq!(normalise(path.as_bytes(), true), Err(why), "{path}");
     }
 }
+
+#[test]
+fn no_short_path_keeps_a_dot_segment_or_leaves_the_root() {
+    let pieces = ["/", ".", "%2e", "%2F", "a", "%", "#"];
+    let mut paths = vec![String::from("/")];
+    for _ in 0..6 {
+        let longer =
+            paths.iter().flat_map(|path| pieces.iter().map(move |it| format!("{path}{it}")));
+        paths = longer.collect();
+        for path in &paths {
+            let Ok(uri) = normalise(path.as_bytes(), true) else { continue };
+            assert_eq!(uri.first(), Some(&b'/'), "{path}");
+            let mut segments = uri.split(|byte| *byte == b'/').skip(1);
+            assert!(segments.all(|segment| segment != b"." && segment != b".."), "{path}");
+            assert!(!uri.windows(2).any(|pair| pair == b"//"), "{path}");
+        }
+    }
+}
