@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use plan::app::AppPlan;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBool, PyBytes, PyDict, PyString};
 
 use super::environ::{Facts, Memory};
 use super::exchange::Exchange;
@@ -14,9 +14,9 @@ use super::load::{self, Mount};
 use super::uwsgi_module;
 use crate::exchange::Input as Body;
 
-/// Room in the table of a fresh `environ`: entries beyond the template's own that fit without
-/// the dict being built anew.
-const TEMPLATE_PADDING: usize = 22;
+/// Entries that the template had at its fullest: one more than a table of 32 takes, so that a
+/// copy has room for twenty more without being built anew.
+const TEMPLATE_ENTRIES: usize = 22;
 
 /// Why an app could not be loaded, in words for the log.
 #[derive(Clone, Debug)]
@@ -116,6 +116,9 @@ impl App {
     /// By SCRIPT_NAME if the sender set one, else (with `manage-script-name`) by the longest
     /// mount point that PATH_INFO starts with, else the default app, else the first one.
     pub(super) fn choose<'a>(&self, facts: &Facts<'a>) -> Option<(&Mount, &'a [u8])> {
+        if let ([only], false) = (self.mounts.as_slice(), self.manage_script_name) {
+            return Some((only, b""));
+        }
         let script_name = facts.script_name.strip_suffix(b"/").unwrap_or(facts.script_name);
         let default = || {
             let by_name = self.mounts.iter().find(|mount| mount.prefix == script_name);
@@ -180,31 +183,36 @@ fn is_below(path: &[u8], prefix: &[u8]) -> bool {
 fn template<'py>(py: Python<'py>, plan: &AppPlan) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     let host = hostname(py);
-    dict.set_item("REQUEST_METHOD", "GET")?;
-    dict.set_item("SCRIPT_NAME", "")?;
-    dict.set_item("PATH_INFO", "/")?;
-    dict.set_item("QUERY_STRING", "")?;
-    dict.set_item("SERVER_NAME", &host)?;
-    dict.set_item("SERVER_PORT", "80")?;
-    dict.set_item("SERVER_PROTOCOL", "HTTP/1.1")?;
-    dict.set_item("wsgi.version", (1, 0))?;
-    dict.set_item("wsgi.url_scheme", "http")?;
-    dict.set_item("wsgi.errors", errors(py)?)?;
-    dict.set_item("wsgi.multithread", plan.threads > 1)?;
-    dict.set_item("wsgi.multiprocess", plan.processes > 1)?;
-    dict.set_item("wsgi.run_once", false)?;
-    dict.set_item("wsgi.file_wrapper", file_wrapper::class(py))?;
+    // Interned, so that a look-up finds the very object and compares no text.
+    let set =
+        |name: &str, value: Bound<'py, PyAny>| dict.set_item(PyString::intern(py, name), value);
+    let text = |value: &str| PyString::new(py, value).into_any();
+    let truth = |value: bool| PyBool::new(py, value).to_owned().into_any();
+    set("REQUEST_METHOD", text("GET"))?;
+    set("SCRIPT_NAME", text(""))?;
+    set("PATH_INFO", text("/"))?;
+    set("QUERY_STRING", text(""))?;
+    set("SERVER_NAME", text(&host))?;
+    set("SERVER_PORT", text("80"))?;
+    set("SERVER_PROTOCOL", text("HTTP/1.1"))?;
+    set("wsgi.version", (1, 0).into_pyobject(py)?.into_any())?;
+    set("wsgi.url_scheme", text("http"))?;
+    set("wsgi.input", py.None().into_bound(py))?;
+    set("wsgi.errors", errors(py)?)?;
+    set("wsgi.multithread", truth(plan.threads > 1))?;
+    set("wsgi.multiprocess", truth(plan.processes > 1))?;
+    set("wsgi.run_once", truth(false))?;
+    set("wsgi.file_wrapper", file_wrapper::class(py))?;
     // Every body ends where it ends, whatever CONTENT_LENGTH says.
-    dict.set_item("wsgi.input_terminated", true)?;
-    dict.set_item("uwsgi.version", uwsgi_module::version(py))?;
-    dict.set_item("uwsgi.node", pyo3::types::PyBytes::new(py, host.as_bytes()))?;
-    // Copies of a dict inherit the size of its table.
-    for number in 0..TEMPLATE_PADDING {
-        dict.set_item(number, 0)?;
-    }
-    for number in (0..TEMPLATE_PADDING).rev() {
-        dict.del_item(number)?;
-    }
+    set("wsgi.input_terminated", truth(true))?;
+    set("uwsgi.version", uwsgi_module::version(py).into_any())?;
+    set("uwsgi.node", PyBytes::new(py, host.as_bytes()).into_any())?;
+    set("uwsgi.core", py.None().into_bound(py))?;
+    // Copies of a dict inherit the size of its table, as long as few entries were removed.
+    let padding: Vec<_> =
+        (dict.len()..TEMPLATE_ENTRIES).map(|n| PyString::new(py, &n.to_string())).collect();
+    padding.iter().try_for_each(|name| dict.set_item(name, name))?;
+    padding.iter().rev().try_for_each(|name| dict.del_item(name))?;
     Ok(dict)
 }
 
