@@ -155,6 +155,53 @@ pub fn recv_with_fds(
     Ok(received as usize)
 }
 
+/// Receives up to two messages with one system call: the usual one, and the answer to the
+/// question whether there is another. `None` in the second place says that there is none now.
+/// Descriptors are appended to the `fds` of the same place; a message may bring eight at most.
+/// A length of 0 is the end: the other side is gone.
+///
+/// # Errors
+/// As [`recv_with_fds`]; `WouldBlock` if there is nothing at all.
+pub fn recv_two_with_fds(
+    socket: BorrowedFd<'_>,
+    rooms: [&mut [u8]; 2],
+    fds: [&mut Vec<OwnedFd>; 2],
+) -> io::Result<(usize, Option<usize>)> {
+    let mut control = [[0u64; 8]; 2];
+    let mut iov =
+        rooms.map(|room| libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() });
+    // SAFETY: an all-zero mmsghdr is valid: no name, no data, no control.
+    let mut messages: [libc::mmsghdr; 2] = unsafe { std::mem::zeroed() };
+    for ((message, iov), control) in messages.iter_mut().zip(&mut iov).zip(&mut control) {
+        message.msg_hdr.msg_iov = iov;
+        message.msg_hdr.msg_iovlen = 1;
+        message.msg_hdr.msg_control = control.as_mut_ptr().cast();
+        message.msg_hdr.msg_controllen = size_of_val(control) as _;
+    }
+    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    // SAFETY: both messages point at rooms and control buffers that live through the call; a
+    // null time limit is allowed.
+    let received = check(unsafe {
+        libc::recvmmsg(
+            socket.as_raw_fd(),
+            messages.as_mut_ptr(),
+            2,
+            flags as _,
+            std::ptr::null_mut(),
+        )
+    })?;
+    let mut cut = false;
+    for (message, fds) in messages.iter().zip(fds).take(received as usize) {
+        take_descriptors(&message.msg_hdr, fds);
+        cut |= message.msg_hdr.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
+    }
+    if cut {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "message longer than its buffer"));
+    }
+    let [first, second] = messages.map(|message| message.msg_len as usize);
+    Ok((first, (received == 2).then_some(second)))
+}
+
 /// Takes ownership of every descriptor in the control part of a received message.
 fn take_descriptors(message: &libc::msghdr, fds: &mut Vec<OwnedFd>) {
     // SAFETY: the kernel filled msg_control and set msg_controllen to what it wrote.
@@ -213,5 +260,29 @@ mod tests {
         let error = recv_with_fds(right.as_fd(), &mut buffer, &mut fds, 0).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         assert!(fds.is_empty());
+    }
+
+    #[test]
+    fn two_messages_come_with_one_call_and_the_end_is_told_apart_from_silence() {
+        let (left, right) = seqpacket_pair().unwrap();
+        let receive = || {
+            let (mut rooms, mut fds) = ([[0; 8]; 2], [Vec::new(), Vec::new()]);
+            let received = {
+                let ([a, b], [x, y]) = (&mut rooms, &mut fds);
+                recv_two_with_fds(right.as_fd(), [a, b], [x, y])
+            };
+            received.map(|lengths| (lengths, rooms, fds.map(|fds| fds.len())))
+        };
+        assert_eq!(receive().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        send_with_fds(left.as_fd(), &[IoSlice::new(b"one")], &[], 0).unwrap();
+        assert_eq!(receive().unwrap().0, (3, None));
+        for (text, count) in [(b"two", 0), (b"thr", 1)] {
+            let fds = [left.as_fd()];
+            send_with_fds(left.as_fd(), &[IoSlice::new(text)], &fds[..count], 0).unwrap();
+        }
+        let (lengths, rooms, fds) = receive().unwrap();
+        assert_eq!((lengths, &rooms[1][..3], fds), ((3, Some(3)), &b"thr"[..], [0, 1]));
+        drop(left);
+        assert_eq!(receive().unwrap().0.0, 0);
     }
 }

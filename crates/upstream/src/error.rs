@@ -96,7 +96,8 @@ impl Failure {
         let kind = FailureKind::Error;
         let (reason, during) = (errno_text(error), During::Connecting.text());
         // An address is named beside the message, a path in it.
-        let whom = if written.starts_with("unix:") { format!(" to {written}") } else { String::new() };
+        let whom =
+            if written.starts_with("unix:") { format!(" to {written}") } else { String::new() };
         Failure::new(kind, format!("connect(){whom} failed {reason} {during}"))
     }
 

@@ -15,7 +15,7 @@ use proto::channel::{
     FLAG_END, REPLY_FRAME_BYTES_MAX, REPLY_HEAD_BYTES, ReplyHead, ReplyHeader, ReplyKind,
     SLOT_WORDS,
 };
-use sys::fdpass::recv_with_fds;
+use sys::fdpass::recv_two_with_fds;
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 
@@ -25,9 +25,15 @@ use super::slots::{Event, Slots, WorkerKey};
 /// Where frames of all workers of this thread are received: one at a time.
 pub(super) struct Inbox {
     slots: Rc<RefCell<Slots>>,
-    /// Room for the longest frame; borrowed for one frame, never across a wait.
-    room: RefCell<(Box<[u8]>, Vec<OwnedFd>)>,
+    /// Borrowed for one receive, never across a wait.
+    room: RefCell<Room>,
     next_worker: Cell<u64>,
+}
+
+/// Room for two frames of the greatest length and what comes along with them.
+struct Room {
+    frames: [Box<[u8]>; 2],
+    descriptors: [Vec<OwnedFd>; 2],
 }
 
 /// A worker's reply socket.
@@ -40,10 +46,11 @@ pub(super) struct WorkerSocket {
     buried: Cell<bool>,
 }
 
-/// What a receive found.
-enum Received {
-    Frame,
+/// What is left after a receive.
+enum Left {
+    Perhaps,
     Nothing,
+    /// The worker is gone.
     End,
 }
 
@@ -94,41 +101,65 @@ pub(super) fn watch_worker(
 
 impl Inbox {
     pub fn new(slots: Rc<RefCell<Slots>>) -> Inbox {
-        let room = vec![0; REPLY_FRAME_BYTES_MAX].into_boxed_slice();
-        Inbox { slots, room: RefCell::new((room, Vec::new())), next_worker: Cell::new(0) }
+        let frame = || vec![0; REPLY_FRAME_BYTES_MAX].into_boxed_slice();
+        let room = Room { frames: [frame(), frame()], descriptors: Default::default() };
+        Inbox { slots, room: RefCell::new(room), next_worker: Cell::new(0) }
     }
 
     /// Receives all there is.
     fn drain(&self, app: &App, worker: &WorkerSocket) {
         loop {
             match self.receive(worker) {
-                Received::Frame => {}
-                Received::Nothing => return,
-                Received::End => return self.bury(app, worker),
+                Left::Perhaps => {}
+                Left::Nothing => return,
+                Left::End => return self.bury(app, worker),
             }
         }
     }
 
-    fn receive(&self, worker: &WorkerSocket) -> Received {
+    /// One system call; in the usual case, one frame and the knowledge that there is no other.
+    fn receive(&self, worker: &WorkerSocket) -> Left {
         let mut room = self.room.borrow_mut();
-        let (buffer, descriptors) = &mut *room;
-        descriptors.clear();
+        let Room { frames: [first, second], descriptors } = &mut *room;
+        let [beside_first, beside_second] = descriptors;
         let socket = worker.socket.as_fd();
-        match recv_with_fds(socket, buffer, descriptors, libc::MSG_DONTWAIT) {
-            Ok(0) => Received::End,
-            Ok(bytes) => {
-                let frame = buffer.get(..bytes).unwrap_or(&[]);
-                match event(frame, descriptors.drain(..)) {
-                    Some((id, event)) => self.slots.borrow_mut().deliver(id, event, worker.key),
-                    // A worker that writes nonsense is not to be trusted with the rest.
-                    None => return Received::End,
+        let received =
+            recv_two_with_fds(socket, [first, second], [&mut *beside_first, &mut *beside_second]);
+        match received {
+            Ok((bytes, more)) => {
+                let mut good = self.handle_frame(first.get(..bytes), beside_first, worker);
+                if let Some(bytes) = more {
+                    good &= self.handle_frame(second.get(..bytes), beside_second, worker);
                 }
-                Received::Frame
+                match more {
+                    _ if !good => Left::End,
+                    Some(_) => Left::Perhaps,
+                    None => Left::Nothing,
+                }
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Received::Nothing,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Received::Frame,
-            Err(_) => Received::End,
+            Err(error) => {
+                descriptors.iter_mut().for_each(Vec::clear);
+                match error.kind() {
+                    io::ErrorKind::WouldBlock => Left::Nothing,
+                    io::ErrorKind::Interrupted => Left::Perhaps,
+                    _ => Left::End,
+                }
+            }
         }
+    }
+
+    /// Hands a frame to its request. False at the end, which is an empty frame, and at nonsense:
+    /// a worker that writes nonsense is not to be trusted with the rest.
+    fn handle_frame(
+        &self,
+        frame: Option<&[u8]>,
+        descriptors: &mut Vec<OwnedFd>,
+        worker: &WorkerSocket,
+    ) -> bool {
+        let found = event(frame.unwrap_or(&[]), descriptors.drain(..));
+        let Some((id, event)) = found else { return false };
+        self.slots.borrow_mut().deliver(id, event, worker.key);
+        true
     }
 
     /// The worker is gone: its requests, by the scoreboard and by what it began to answer, end.
