@@ -19,7 +19,7 @@ pub const PRODUCT_NAME: &str = "nginx";
 pub fn product(tokens: &ServerTokens) -> &'static str {
     match tokens {
         ServerTokens::Version => PRODUCT,
-        ServerTokens::Name => PRODUCT_NAME,
+        ServerTokens::Name | ServerTokens::Absent => PRODUCT_NAME,
     }
 }
 
@@ -124,6 +124,7 @@ impl Response {
         self.write_status(out);
         match &self.server {
             Some(server) => field(out, b"Server", server),
+            None if framing.manners.server_tokens == ServerTokens::Absent => {}
             None => field(out, b"Server", product(&framing.manners.server_tokens).as_bytes()),
         }
         match &self.date {

@@ -30,11 +30,7 @@ pub fn run(arguments: &[OsString]) -> i32 {
     let wanted = load_options(&options);
     let loaded = load(&wanted);
     let errors_only = options.quiet && options.test;
-    for line in loaded.nginx_lines() {
-        if !errors_only || !(line.contains("[warn]") || line.contains("[notice]")) {
-            eprintln!("{line}");
-        }
-    }
+    print_lines(&loaded, errors_only);
     if options.test {
         return test(&options, &loaded);
     }
@@ -42,6 +38,22 @@ pub fn run(arguments: &[OsString]) -> i32 {
     match options.signal {
         Some(signal) => tell(&plan.main.pid_file, signal),
         None => serve(plan, &wanted),
+    }
+}
+
+/// Every problem in nginx's words, with our hint under it.
+fn print_lines(loaded: &Loaded, errors_only: bool) {
+    let hints: Vec<Option<&String>> =
+        loaded.problems.iter().map(|problem| problem.hint.as_ref()).collect();
+    let matching = hints.len() == loaded.nginx_lines().len();
+    for (index, line) in loaded.nginx_lines().iter().enumerate() {
+        if errors_only && (line.contains("[warn]") || line.contains("[notice]")) {
+            continue;
+        }
+        eprintln!("{line}");
+        if let Some(hint) = hints.get(index).copied().flatten().filter(|_| matching) {
+            eprintln!("  hint: {hint}");
+        }
     }
 }
 

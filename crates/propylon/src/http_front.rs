@@ -234,7 +234,7 @@ fn manners(plan: &AppPlan) -> Manners {
         reset_timed_out: false,
         etag: false,
         if_modified_since: IfModifiedSince::Off,
-        server_tokens: ServerTokens::Name,
+        server_tokens: ServerTokens::Absent,
         chunked: true,
         absolute_redirect: true,
         port_in_redirect: true,

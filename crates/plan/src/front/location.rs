@@ -197,6 +197,8 @@ pub enum ServerTokens {
     Version,
     /// The bare name.
     Name,
+    /// No `Server` field: the front of an app's own `http` addresses adds none, as uWSGI's.
+    Absent,
 }
 
 /// Connection and header manners of a location.
