@@ -40,6 +40,8 @@ def app(machine):
     )
     process = machine.app("ours", "--ini", "bare.ini").ready(port)
     process.port = port
+    # The socket is open before the app is loaded: only an answer says that it is.
+    assert text(port) == "version 1"
     return process
 
 
