@@ -265,3 +265,40 @@ def test_descriptors_of_the_worker_are_not_inherited_by_what_the_app_starts(star
     # Standard streams, and the directory that `ls` reads.
     assert len(listed) == 4, listed
     assert pathlib.Path(f"/proc/{master.workers[0].pid}").exists()
+
+
+def test_a_slow_reader_of_a_large_answer_gets_it_whole_and_holds_no_thread_and_little_memory(start):
+    master = start(limits={"socket_timeout": seconds(1)})
+    before = private_bytes(master)
+    readers = []
+    for _ in range(8):
+        reader = socket.socket()
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        reader.connect(master.address)
+        reader.settimeout(10)
+        reader.sendall(get("/big?20000000"))
+        readers.append(reader)
+    assert talk(master.address, get("/")).endswith(b"hello")
+    assert private_bytes(master) - before < 60_000_000
+    for reader in readers[1:]:
+        reader.close()
+    taken = 0
+    while piece := readers[0].recv(65536):
+        taken += len(piece)
+    assert taken > 20_000_000
+    assert talk(master.address, get("/")).endswith(b"hello")
+
+
+def private_bytes(master):
+    text = pathlib.Path(f"/proc/{master.workers[0].pid}/smaps_rollup").read_text()
+    return int(re.search(r"Private_Dirty:\s+(\d+)", text)[1]) * 1024
+
+
+def test_a_reader_that_takes_nothing_is_cut_off(start):
+    master = start(limits={"socket_timeout": seconds(0.2)})
+    with socket.socket() as reader:
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        reader.connect(master.address)
+        reader.sendall(get("/big?50000000"))
+        master.workers[0].quiesce()
+        assert master.workers[0].exit_code() == 0

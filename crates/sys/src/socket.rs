@@ -162,6 +162,17 @@ pub fn reset_on_close(socket: BorrowedFd<'_>) -> io::Result<()> {
     set_option(socket, libc::SOL_SOCKET, libc::SO_LINGER, &linger)
 }
 
+/// Bytes that the peer has not acknowledged (TCP) or read (Unix) yet.
+///
+/// # Errors
+/// As of ioctl(2).
+pub fn unsent_bytes(socket: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: TIOCOUTQ writes one int, which outlives the call.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &mut bytes) })?;
+    Ok(u64::from(bytes.unsigned_abs()))
+}
+
 /// Says that nothing more will be sent.
 pub fn finish_sending(socket: BorrowedFd<'_>) {
     // SAFETY: takes numbers only; the descriptor is borrowed and therefore open.

@@ -130,7 +130,10 @@ impl Body {
 }
 
 /// A file without a name in the directory for temporary files (`TMPDIR`).
-fn temporary_file() -> io::Result<File> {
+///
+/// # Errors
+/// The directory cannot be written to.
+pub fn temporary_file() -> io::Result<File> {
     let directory = std::env::temp_dir();
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);

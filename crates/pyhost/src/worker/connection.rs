@@ -24,6 +24,10 @@ const LINGER_BYTES_MAX: usize = 64 * 1024;
 const LINGER_MS: u64 = 1000;
 /// Time for a request's whole head.
 const HEADER_TIMEOUT_MS: u64 = 10_000;
+/// Time for a request's whole body, beside what its bytes take at the lowest rate.
+const BODY_TIMEOUT_MS: u64 = 30_000;
+/// The lowest rate: 500 bytes a second.
+const MS_PER_BODY_BYTE: u64 = 2;
 
 /// Where connections came from: one per listening socket.
 #[derive(Debug)]
@@ -92,6 +96,8 @@ pub struct Connection {
     /// When the stage began, or when bytes moved last (Body, Draining).
     pub(super) since_ms: u64,
     pub(super) requests: u64,
+    /// Bytes the client had not acknowledged when its time was up last.
+    unsent: u64,
 }
 
 impl Connection {
@@ -113,6 +119,7 @@ impl Connection {
             input: BytesMut::new(),
             since_ms: sys::clock::monotonic_ms(),
             requests: 0,
+            unsent: u64::MAX,
         }
     }
 
@@ -137,7 +144,12 @@ impl Connection {
         let time = match &self.stage {
             Stage::Head(_) if self.is_idle() && self.requests > 0 => settings.keepalive_ms,
             Stage::Head(_) => HEADER_TIMEOUT_MS,
-            Stage::Body(_) | Stage::Serving | Stage::Draining(_) => settings.socket_timeout_ms,
+            Stage::Body(incoming) => {
+                let rate = incoming.body_bytes().saturating_mul(MS_PER_BODY_BYTE);
+                let end = incoming.began_ms.saturating_add(BODY_TIMEOUT_MS).saturating_add(rate);
+                return end.min(self.since_ms.saturating_add(settings.socket_timeout_ms));
+            }
+            Stage::Serving | Stage::Draining(_) => settings.socket_timeout_ms,
             Stage::Lingering(_) => LINGER_MS,
         };
         self.since_ms.saturating_add(time)
@@ -155,6 +167,7 @@ impl Connection {
                 if !self.output.is_empty() {
                     // The socket had room, so this is progress.
                     self.since_ms = sys::clock::monotonic_ms();
+                    self.unsent = u64::MAX;
                     return Turn::Wait;
                 }
                 self.go_on(after, scratch, settings)
@@ -166,27 +179,31 @@ impl Connection {
     /// Goes on after its deadline has passed.
     pub fn handle_deadline(&mut self, scratch: &mut Scratch, settings: &Settings) -> Turn {
         match &self.stage {
-            Stage::Head(_) if self.is_idle() => {
-                // The request may have arrived while this thread was busy elsewhere.
-                if socket::has_input(self.socket.as_fd()) {
-                    self.handle_input(scratch, settings)
-                } else {
-                    Turn::Close
-                }
+            // What came in time may have waited while this thread was busy elsewhere.
+            Stage::Head(_) | Stage::Body(_) if socket::has_input(self.socket.as_fd()) => {
+                self.handle_input(scratch, settings)
             }
+            Stage::Head(_) if self.is_idle() => Turn::Close,
             Stage::Head(_) | Stage::Body(_) => {
-                if socket::has_input(self.socket.as_fd()) && matches!(self.stage, Stage::Body(_)) {
-                    return self.handle_input(scratch, settings);
-                }
                 self.refuse(408, "the request did not arrive in time", scratch, settings)
             }
             Stage::Serving => Turn::Wait,
-            Stage::Draining(_) => {
-                let _ = socket::reset_on_close(self.socket.as_fd());
-                Turn::Close
-            }
+            Stage::Draining(_) => self.handle_slow_reader(),
             Stage::Lingering(_) => Turn::Close,
         }
+    }
+
+    /// The kernel tells of room only when much of its buffer is free: a client that has taken
+    /// something since the last time is slow, not gone.
+    fn handle_slow_reader(&mut self) -> Turn {
+        let unsent = socket::unsent_bytes(self.socket.as_fd()).unwrap_or(u64::MAX);
+        if unsent < self.unsent {
+            self.unsent = unsent;
+            self.since_ms = sys::clock::monotonic_ms();
+            return Turn::Wait;
+        }
+        let _ = socket::reset_on_close(self.socket.as_fd());
+        Turn::Close
     }
 
     /// A request was answered: what is next.

@@ -1,17 +1,40 @@
 //! What is still to be sent on a connection: bytes and parts of files, in order.
+//!
+//! What a slow client leaves is kept in memory up to a limit and beyond it in a temporary file,
+//! so that neither a thread nor much memory waits for it.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 
 use sys::socket;
 
+use super::body::temporary_file;
+
 /// Most bytes moved by one sendfile call, so that one fast client does not hold a thread.
 const FILE_STEP_BYTES: u64 = 1024 * 1024;
+/// Bytes of one connection that wait in memory.
+const MEMORY_BYTES_MAX: usize = 512 * 1024;
+/// Bytes of one connection that wait in its temporary file; beyond it the app waits.
+const SPILL_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 enum Piece {
-    Bytes { bytes: Vec<u8>, sent: usize },
-    File { file: OwnedFd, offset: u64, bytes: u64 },
+    Bytes {
+        bytes: Vec<u8>,
+        sent: usize,
+    },
+    File {
+        file: OwnedFd,
+        offset: u64,
+        bytes: u64,
+    },
+    /// A part of the connection's own temporary file.
+    Spilled {
+        offset: u64,
+        bytes: u64,
+    },
 }
 
 /// The output queue of one connection.
@@ -20,6 +43,11 @@ pub struct Output {
     pieces: VecDeque<Piece>,
     /// Bytes in memory that wait. Invariant: the sum over `pieces`.
     waiting: usize,
+    spill: Option<File>,
+    /// Where the temporary file ends.
+    spill_end: u64,
+    /// Bytes of the temporary file that wait. Invariant: the sum over `pieces`.
+    spilled: u64,
 }
 
 impl Output {
@@ -28,9 +56,9 @@ impl Output {
         self.pieces.is_empty()
     }
 
-    /// Bytes in memory that wait.
-    pub fn waiting_bytes(&self) -> usize {
-        self.waiting
+    /// Whether so much waits that the app should wait as well.
+    pub fn is_full(&self) -> bool {
+        self.spilled >= SPILL_BYTES_MAX || (self.spill.is_none() && self.waiting > MEMORY_BYTES_MAX)
     }
 
     /// Sends `head` and then `body`, at once if nothing waits before them; what the socket does
@@ -85,26 +113,52 @@ impl Output {
     /// # Errors
     /// The peer is gone, or a file is shorter than was said.
     pub fn flush(&mut self, to: BorrowedFd<'_>) -> io::Result<()> {
-        while let Some(piece) = self.pieces.front_mut() {
-            let more = match send_piece(to, piece) {
-                Ok((count, more)) => {
-                    self.waiting -= count;
-                    more
-                }
+        while !self.pieces.is_empty() {
+            match self.send_first(to) {
+                Ok(true) => {}
+                Ok(false) => drop(self.pieces.pop_front()),
                 Err(error) if is_later(&error) => return Ok(()),
                 Err(error) => return Err(error),
-            };
-            if !more {
-                self.pieces.pop_front();
             }
         }
+        self.spill = None;
+        self.spill_end = 0;
         Ok(())
+    }
+
+    /// Sends some of the first piece; whether some of it is left.
+    fn send_first(&mut self, to: BorrowedFd<'_>) -> io::Result<bool> {
+        match self.pieces.front_mut() {
+            None => Ok(false),
+            Some(Piece::Bytes { bytes, sent }) => {
+                let rest = bytes.get(*sent..).unwrap_or(&[]);
+                let count = if rest.is_empty() { 0 } else { socket::send(to, rest, false)? };
+                *sent += count;
+                self.waiting -= count;
+                Ok(*sent < bytes.len())
+            }
+            Some(Piece::File { file, offset, bytes }) => {
+                send_part(to, file.as_fd(), offset, bytes)?;
+                Ok(*bytes > 0)
+            }
+            Some(Piece::Spilled { offset, bytes }) => {
+                let Some(spill) = &self.spill else { return Ok(false) };
+                self.spilled -= send_part(to, spill.as_fd(), offset, bytes)?;
+                Ok(*bytes > 0)
+            }
+        }
     }
 
     fn keep(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
+        let fits = self.waiting + bytes.len() <= MEMORY_BYTES_MAX;
+        let behind = matches!(self.pieces.back(), Some(Piece::Spilled { .. }));
+        if (behind || !fits) && self.keep_in_file(bytes).is_ok() {
+            return;
+        }
+        // Also when there is no room for a temporary file: then the app waits.
         self.waiting += bytes.len();
         if let Some(Piece::Bytes { bytes: last, .. }) = self.pieces.back_mut() {
             last.extend_from_slice(bytes);
@@ -112,29 +166,40 @@ impl Output {
             self.pieces.push_back(Piece::Bytes { bytes: bytes.to_vec(), sent: 0 });
         }
     }
+
+    fn keep_in_file(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let file = match &self.spill {
+            Some(file) => file,
+            None => self.spill.insert(temporary_file()?),
+        };
+        file.write_all_at(bytes, self.spill_end)?;
+        let (start, count) = (self.spill_end, bytes.len() as u64);
+        self.spill_end += count;
+        self.spilled += count;
+        match self.pieces.back_mut() {
+            Some(Piece::Spilled { offset, bytes }) if *offset + *bytes == start => *bytes += count,
+            _ => self.pieces.push_back(Piece::Spilled { offset: start, bytes: count }),
+        }
+        Ok(())
+    }
 }
 
-/// Sends some of a piece: how many bytes of memory went, and whether some of it is left.
-fn send_piece(to: BorrowedFd<'_>, piece: &mut Piece) -> io::Result<(usize, bool)> {
-    match piece {
-        Piece::Bytes { bytes, sent } => {
-            let rest = bytes.get(*sent..).unwrap_or(&[]);
-            let count = if rest.is_empty() { 0 } else { socket::send(to, rest, false)? };
-            *sent += count;
-            Ok((count, *sent < bytes.len()))
-        }
-        Piece::File { file, offset, bytes } => {
-            let step = usize::try_from((*bytes).min(FILE_STEP_BYTES)).unwrap_or(usize::MAX);
-            let count = sys::send::sendfile(to, file.as_fd(), *offset, step)? as u64;
-            if count == 0 {
-                // The length has been promised: a file that shrank is a cut response.
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            *offset += count;
-            *bytes -= count;
-            Ok((0, *bytes > 0))
-        }
+/// Sends some of a file's part, which becomes shorter by that; how much.
+fn send_part(
+    to: BorrowedFd<'_>,
+    file: BorrowedFd<'_>,
+    offset: &mut u64,
+    bytes: &mut u64,
+) -> io::Result<u64> {
+    let step = usize::try_from((*bytes).min(FILE_STEP_BYTES)).unwrap_or(usize::MAX);
+    let count = sys::send::sendfile(to, file, *offset, step)? as u64;
+    if count == 0 {
+        // The length has been promised: a file that shrank is a cut response.
+        return Err(io::ErrorKind::UnexpectedEof.into());
     }
+    *offset += count;
+    *bytes -= count;
+    Ok(count)
 }
 
 /// Whether the call may be made again later.

@@ -81,6 +81,15 @@ pub struct Incoming {
     /// Of a chunked request: its variables can only be made when its length is known.
     head: Option<(Vec<u8>, ScannedHead, Vec<HeaderField>)>,
     body: Body,
+    /// When its head was complete.
+    pub(super) began_ms: u64,
+}
+
+impl Incoming {
+    /// Bytes of the body that have come.
+    pub fn body_bytes(&self) -> u64 {
+        self.body.bytes()
+    }
 }
 
 impl Connection {
@@ -196,13 +205,10 @@ impl Connection {
                 let fields = scratch.fields.clone();
                 let body = Body::chunked(memory, settings.body_bytes_max);
                 let head_bytes = bytes.to_vec();
-                let incoming = Incoming {
-                    manner,
-                    vars: Vec::new(),
-                    head: Some((head_bytes, *head, fields)),
-                    body,
-                };
-                return self.begin_body(incoming, head.expect_continue, scratch, settings);
+                let expect_continue = head.expect_continue;
+                let head = Some((head_bytes, *head, fields));
+                let incoming = Incoming { manner, vars: Vec::new(), head, body, began_ms: 0 };
+                return self.begin_body(incoming, expect_continue, scratch, settings);
             }
             _ => {
                 return match self.make_vars(bytes, head, None, scratch, settings) {
@@ -214,13 +220,13 @@ impl Connection {
         let Some(vars) = self.make_vars(bytes, head, None, scratch, settings) else {
             return self.refuse(431, "a header field is too long", scratch, settings);
         };
-        let incoming = Incoming { manner, vars, head: None, body };
+        let incoming = Incoming { manner, vars, head: None, body, began_ms: 0 };
         self.begin_body(incoming, head.expect_continue, scratch, settings)
     }
 
     fn begin_body(
         &mut self,
-        incoming: Incoming,
+        mut incoming: Incoming,
         expect_continue: bool,
         scratch: &mut Scratch,
         settings: &Settings,
@@ -232,6 +238,7 @@ impl Connection {
             }
         }
         self.since_ms = sys::clock::monotonic_ms();
+        incoming.began_ms = self.since_ms;
         self.stage = Stage::Body(Box::new(incoming));
         if self.input.is_empty() { Turn::Wait } else { self.handle_body(scratch, settings) }
     }
@@ -257,7 +264,7 @@ impl Connection {
     fn finish_body(&mut self, scratch: &mut Scratch, settings: &Settings) -> Turn {
         let stage = std::mem::replace(&mut self.stage, Stage::Serving);
         let Stage::Body(incoming) = stage else { return Turn::Close };
-        let Incoming { manner, mut vars, head, body } = *incoming;
+        let Incoming { manner, mut vars, head, body, .. } = *incoming;
         if let Some((bytes, head, fields)) = head {
             scratch.fields = fields;
             match self.make_vars(&bytes, &head, Some(body.bytes()), scratch, settings) {
@@ -345,7 +352,7 @@ impl Connection {
             return self.ready(ReadyRequest { vars, input: Input::Empty, manner });
         }
         let body = Body::of_length(length, settings.body_memory_bytes_max);
-        let incoming = Incoming { manner, vars, head: None, body };
+        let incoming = Incoming { manner, vars, head: None, body, began_ms: 0 };
         self.begin_body(incoming, false, scratch, settings)
     }
 

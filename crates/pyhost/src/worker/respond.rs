@@ -16,8 +16,6 @@ use super::read::Manner;
 use super::wait::{For, wait_detached};
 use crate::exchange::{Responder, ResponseParts, SendError};
 
-/// Response bytes in memory per connection; beyond it the app waits for the client.
-const WAITING_BYTES_MAX: usize = 1024 * 1024;
 /// Up to here a piece is copied behind its chunk's size line; longer ones go as they are.
 const COPIED_BYTES_MAX: usize = 16 * 1024;
 
@@ -167,13 +165,13 @@ impl<'a> StreamResponder<'a> {
 
     /// Waits, detached, until the client has taken enough of what waits.
     fn wait_for_room(&mut self, py: Python<'_>) -> Result<(), SendError> {
-        if self.connection.output.waiting_bytes() <= WAITING_BYTES_MAX {
+        if !self.connection.output.is_full() {
             return Ok(());
         }
         let timeout = self.worker.settings.socket_timeout_ms;
         let connection = &mut *self.connection;
         py.detach(|| {
-            while connection.output.waiting_bytes() > WAITING_BYTES_MAX / 2 {
+            while connection.output.is_full() {
                 let socket = connection.socket.as_fd();
                 if !wait_detached(socket, For::Room, timeout).unwrap_or(false) {
                     return Err(SendError::TimedOut);
