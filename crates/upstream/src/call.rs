@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use plan::front::UpstreamCall;
-use plan::front::upstream::{NextUpstream, PeerAddress};
+use plan::front::upstream::{NextUpstream, PeerAddress, Speak};
 use proto::http1::ResponseStyle;
 use proto::uwsgi::packet_head;
 use tokio::time::Instant;
@@ -70,6 +70,11 @@ impl Upstreams {
             let failure = Failure::new(FailureKind::Error, "no such upstream group");
             return Err(failure.into_error(CallTrace::default()));
         };
+        if matches!(call.speak, Speak::Http { tls: true, .. }) {
+            // Never in plain text where somebody asked for secrecy.
+            let failure = Failure::new(FailureKind::Error, "TLS to upstreams is not supported");
+            return Err(failure.into_error(CallTrace::default()));
+        }
         if let [peer] = balancer.peers.as_slice()
             && let PeerAddress::App(app) = peer.address
         {
