@@ -309,7 +309,7 @@ async fn answer(wire: &mut Wire, exchange: &mut Exchange, mut next: Next) -> Aft
         return After::KeepAlive;
     }
     // A client that pipelines may have sent more: closing at once would reset what we wrote.
-    if exchange.head.keep_alive || !wire.buffer.is_empty() { After::Linger } else { After::Close }
+    if !wire.buffer.is_empty() { After::Linger } else { After::Close }
 }
 
 /// Answers a head that is none, or that did not come in time.

@@ -191,6 +191,8 @@ impl Wire {
             return;
         }
         let started = std::time::Instant::now();
+        // A stopping thread does not wait for this one.
+        self.watched.idle(true);
         loop {
             self.buffer.clear();
             let left = whole.saturating_sub(started.elapsed());
