@@ -117,6 +117,7 @@ impl Builder<'_, '_> {
         for server in servers {
             self.server(server, &level);
         }
+        self.share_ports();
     }
 
     fn server(&mut self, server: ServerDraft, http: &Level) {

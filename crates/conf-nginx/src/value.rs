@@ -33,12 +33,13 @@ const UNITS: [(&str, u64); 8] = [
     ("ms", 1),
 ];
 
-/// `60`, `30s`, `500ms`, `1h 30m`; a bare number is seconds.
+/// `60`, `30s`, `500ms`, `1h 30m`; a bare number is seconds. Years and months are no units here:
+/// nginx takes them only where it counts whole seconds.
 pub fn time(text: &str) -> Option<Duration> {
     millis(text, true).map(Duration::from_millis)
 }
 
-/// The same for settings that nginx keeps in whole seconds: `ms` is no unit there.
+/// The same for settings that nginx keeps in whole seconds: with `y` and `M`, without `ms`.
 pub fn seconds(text: &str) -> Option<u64> {
     millis(text, false).map(|millis| millis / 1000)
 }
@@ -62,7 +63,12 @@ fn millis(text: &str, sub_second: bool) -> Option<u64> {
             "" => return None,
             unit => UNITS.iter().position(|(name, _)| *name == unit)?,
         };
-        if found < next_unit || (unit == "ms" && !sub_second) {
+        let misplaced = match unit {
+            "y" | "M" => sub_second,
+            "ms" => !sub_second,
+            _ => false,
+        };
+        if found < next_unit || misplaced {
             return None;
         }
         next_unit = found + 1;
@@ -89,7 +95,8 @@ mod tests {
         assert_eq!(time("1h30m"), Some(Duration::from_secs(5400)));
         assert_eq!(time("1h 30"), Some(Duration::from_secs(3630)));
         assert_eq!(time("500ms"), Some(Duration::from_millis(500)));
-        assert_eq!(time("1M"), Some(Duration::from_secs(30 * 86400)));
+        assert_eq!(seconds("1M"), Some(30 * 86400));
+        assert_eq!(time("1M"), None);
         assert_eq!(time("30m1h"), None);
         assert_eq!(time(""), None);
         assert_eq!(seconds("500ms"), None);

@@ -72,7 +72,9 @@ fn a_configuration_cut_anywhere_is_refused_or_taken_but_never_a_panic() {
     let folder = std::env::temp_dir().join(format!("conf-nginx-cut-{}", std::process::id()));
     fs::create_dir_all(&folder).unwrap();
     for file in cases("plans").into_iter().chain(cases("broken")) {
-        let bytes = fs::read(&file).unwrap();
+        // Names are not looked up thousands of times.
+        let text = fs::read_to_string(&file).unwrap().replace("nobody.invalid", "127.0.0.1:x");
+        let bytes = text.as_bytes();
         let cut = folder.join("cut.conf");
         for end in 0..bytes.len() {
             fs::write(&cut, &bytes[..end]).unwrap();

@@ -55,13 +55,13 @@ fn parameter(zone: &mut CacheZone, number: usize, call: &Call<'_, '_>) -> Outcom
             let (name, size) = text.split_once(':').ok_or_else(invalid)?;
             zone.keys_bytes = value::size(size).ok_or_else(invalid)?;
             if zone.keys_bytes < 8192 {
-                return Err(fault(format!("zone \"{name}\" is too small")));
+                return Err(fault(format!("keys zone \"{word}\" is too small")));
             }
             zone.name = name.to_owned();
         }
         "inactive" => {
             let invalid = || fault(format!("invalid inactive value \"{word}\""));
-            zone.inactive = value::time(text).ok_or_else(invalid)?;
+            zone.inactive = value::seconds(text).map(Duration::from_secs).ok_or_else(invalid)?;
         }
         "max_size" => {
             let invalid = || fault(format!("invalid max_size value \"{word}\""));

@@ -2,8 +2,8 @@
 
 use crate::draft::MainDraft;
 use crate::row::{
-    ANY, BlockKind, Contexts, EVENTS, Fault, HTTP, LOCATION, MAIN, NONE, ONE, ONE_OR_TWO, Outcome,
-    Row, SERVER, SOME, Shape, TWO, UPSTREAM, block, level, main, quiet, warned,
+    ANY, ANYWHERE, BlockKind, Contexts, EVENTS, Fault, HTTP, LOCATION, MAIN, NONE, ONE, ONE_OR_TWO,
+    Outcome, Row, SERVER, SOME, Shape, TWO, UPSTREAM, block, level, main, quiet, warned,
 };
 use crate::value;
 use crate::walk::Call;
@@ -12,6 +12,8 @@ const LOG_LEVELS: Contexts = HTTP | SERVER | LOCATION;
 
 /// The rows.
 pub const ROWS: &[Row] = &[
+    // Files are put in place while the tree is read; a well-formed one never comes here.
+    quiet("include", ANYWHERE, ONE, Shape::Free, "the statements of other files, in its place"),
     main("user", MAIN, ONE_OR_TWO, "user and group of the front", user),
     main("worker_processes", MAIN, ONE, "number of front threads, or `auto`", worker_processes),
     main("pid", MAIN, ONE, "file that holds the master's pid", |main, call| {

@@ -20,6 +20,8 @@ macro_rules! tables {
 pub const ROWS: &[Row] = tables! {
     refused "ngx_http_core_module", "allow the methods in the app":
         "limit_except";
+    refused "ngx_http_core_module", "let the app do it":
+        "post_action";
     refused "ngx_http_fastcgi_module", "serve the app over uwsgi or HTTP":
         "fastcgi_pass";
     refused "ngx_http_scgi_module", "serve the app over uwsgi or HTTP":

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use plan::Template;
-use plan::front::cache::UseStale;
 use plan::front::upstream::NextUpstream;
 
 use crate::level::{CacheUseDraft, Exchange};
@@ -418,10 +417,7 @@ pub fn ignore_headers(exchange: &mut Exchange, call: &mut Call<'_, '_>) -> Outco
 
 /// `*_next_upstream`
 pub fn next_upstream(exchange: &mut Exchange, call: &mut Call<'_, '_>) -> Outcome {
-    if exchange.next_upstream.is_some() {
-        return Err(Fault::Directive("is duplicate"));
-    }
-    let mut next = no_retries();
+    let mut next = exchange.next_upstream.clone().unwrap_or_else(no_retries);
     for (number, word) in call.args().iter().enumerate() {
         match word.text.as_str() {
             "off" => {}
@@ -440,7 +436,8 @@ pub fn next_upstream(exchange: &mut Exchange, call: &mut Call<'_, '_>) -> Outcom
             },
         }
     }
-    call.once(&mut exchange.next_upstream, next)
+    exchange.next_upstream = Some(next);
+    Ok(())
 }
 
 /// `*_next_upstream off`
@@ -495,10 +492,7 @@ pub fn cache_valid(exchange: &mut Exchange, call: &mut Call<'_, '_>) -> Outcome 
 
 /// `*_cache_use_stale`
 pub fn use_stale(exchange: &mut Exchange, call: &mut Call<'_, '_>) -> Outcome {
-    if exchange.cache_use_stale.is_some() {
-        return Err(Fault::Directive("is duplicate"));
-    }
-    let mut stale = UseStale::default();
+    let mut stale = exchange.cache_use_stale.clone().unwrap_or_default();
     for (number, word) in call.args().iter().enumerate() {
         match word.text.as_str() {
             "off" => {}
@@ -516,12 +510,13 @@ pub fn use_stale(exchange: &mut Exchange, call: &mut Call<'_, '_>) -> Outcome {
             },
         }
     }
-    call.once(&mut exchange.cache_use_stale, stale)
+    exchange.cache_use_stale = Some(stale);
+    Ok(())
 }
 
 /// `*_cache_methods`
 pub fn cache_methods(exchange: &mut Exchange, call: &mut Call<'_, '_>) -> Outcome {
-    let mut post = false;
+    let mut post = exchange.cache_post.unwrap_or(false);
     for (number, word) in call.args().iter().enumerate() {
         match word.text.as_str() {
             "GET" | "HEAD" => {}
@@ -529,5 +524,6 @@ pub fn cache_methods(exchange: &mut Exchange, call: &mut Call<'_, '_>) -> Outcom
             _ => return Err(call.bad_word(number + 1, ["GET", "HEAD", "POST"].into_iter())),
         }
     }
-    call.once(&mut exchange.cache_post, post)
+    exchange.cache_post = Some(post);
+    Ok(())
 }

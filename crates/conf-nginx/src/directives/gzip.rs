@@ -3,9 +3,7 @@
 use plan::front::location::Precompressed;
 
 use crate::level::Level;
-use crate::row::{
-    ALL_LEVELS, Fault, LOCATION_IF, ONE, Outcome, Row, SOME, Shape, TWO, level, quiet,
-};
+use crate::row::{ALL_LEVELS, LOCATION_IF, ONE, Outcome, Row, SOME, Shape, TWO, level, quiet};
 use crate::walk::Call;
 
 /// The rows.
@@ -64,10 +62,7 @@ pub fn add_types(slot: &mut Option<Vec<String>>, call: &mut Call<'_, '_>) -> Out
 }
 
 fn proxied(level: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
-    if level.gzip.proxied.is_some() {
-        return Err(Fault::Directive("is duplicate"));
-    }
-    let mut proxied = plan::front::location::GzipProxied::default();
+    let mut proxied = level.gzip.proxied.unwrap_or_default();
     for (number, word) in call.args().iter().enumerate() {
         match word.text.as_str() {
             "off" => {}
@@ -86,7 +81,8 @@ fn proxied(level: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
             }
         }
     }
-    call.once(&mut level.gzip.proxied, proxied)
+    level.gzip.proxied = Some(proxied);
+    Ok(())
 }
 
 fn disable(level: &mut Level, call: &mut Call<'_, '_>) -> Outcome {

@@ -148,7 +148,7 @@ fn addresses(word: &str, default_port: u16) -> Result<Vec<Address>, String> {
         };
         return Ok(vec![Address::Inet(SocketAddr::new(address.into(), port))]);
     }
-    let (host, digits) = match word.rsplit_once(':') {
+    let (host, digits) = match word.split_once(':') {
         Some((host, digits)) => (host, Some(digits)),
         None if word.bytes().all(|byte| byte.is_ascii_digit()) => ("*", Some(word)),
         None => (word, None),

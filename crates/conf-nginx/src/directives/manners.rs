@@ -1,5 +1,7 @@
 //! Connection and header manners: keep-alive, timeouts, redirects, validators.
 
+use std::time::Duration;
+
 use plan::front::location::{IfModifiedSince, ServerTokens};
 
 use crate::level::Level;
@@ -94,7 +96,10 @@ fn keepalive(level: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
     let idle = value::time(call.arg(0)).ok_or(invalid)?;
     let header = match call.args().get(1) {
         None => None,
-        Some(word) => Some(value::time(&word.text).ok_or(Fault::Directive("invalid value"))?),
+        Some(word) => {
+            let seconds = value::seconds(&word.text).ok_or(Fault::Directive("invalid value"))?;
+            Some(Duration::from_secs(seconds))
+        }
     };
     call.once(&mut level.manners.keepalive_timeout, (idle, header))
 }

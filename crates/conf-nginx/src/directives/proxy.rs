@@ -74,11 +74,14 @@ fn pass(level: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
     }
     let text = call.arg(0);
     let at = call.directive.at_word(1);
-    if text.starts_with("https://") {
+    let scheme = |name: &str| {
+        let start = text.get(..name.len()).filter(|start| start.eq_ignore_ascii_case(name));
+        start.and_then(|start| text.get(start.len()..))
+    };
+    if scheme("https://").is_some() {
         let message = "TLS to upstreams is not supported by this build yet".to_owned();
         return Err(Fault::Hinted(1, message, "use an `http://` address".to_owned()));
     }
-    let target_text = text.strip_prefix("http://");
     if text.contains('$') {
         let template = call.template(0)?;
         let speak =
@@ -87,7 +90,7 @@ fn pass(level: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
         level.own.pass = Some(PassDraft { speak, target, at });
         return Ok(());
     }
-    let Some(rest) = target_text else {
+    let Some(rest) = scheme("http://") else {
         let hint = format!("did you mean `http://{text}`?");
         return Err(Fault::Hinted(1, "invalid URL prefix".to_owned(), hint));
     };
@@ -138,6 +141,10 @@ fn host_header(address: &str) -> (String, u16) {
 
 fn redirect(level: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
     let first = call.arg(0);
+    let lines = level.proxy.redirects.iter().flatten();
+    if lines.clone().any(|line| matches!(line, RedirectDraft::Off)) {
+        return Err(Fault::Directive("is duplicate"));
+    }
     let line = match (first, call.args().len()) {
         ("off", 1) => RedirectDraft::Off,
         ("default", 1) => {

@@ -55,6 +55,9 @@ fn set(level: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
         let value = call.template(1)?;
         return push(level, RewriteStep::SetArgs(value));
     }
+    if name == "limit_rate" && call.arg(1) == "0" {
+        return Ok(());
+    }
     if name == "limit_rate" {
         let message = "`$limit_rate` is not supported here".to_owned();
         return Err(Fault::Hinted(1, message, "rates are not limited by this build".to_owned()));
@@ -200,10 +203,6 @@ fn about_variable(
     let (operator, value) = match words {
         [_] => return Ok(Condition::Truthy(variable)),
         [_, (_, operator), value] => (operator.as_str(), value),
-        [_, (_, operator)] if matches!(operator.as_str(), "=" | "!=") => {
-            let value = Template::default();
-            return Ok(Condition::Equals { variable, value, negate: operator == "!=" });
-        }
         [..] => {
             let message = format!("invalid condition \"{first}\"");
             return Err(Fault::Says(first_number + 1, message));

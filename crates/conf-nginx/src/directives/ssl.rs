@@ -38,7 +38,7 @@ pub const ROWS: &[Row] = &[
     quiet("ssl_session_cache", WHERE, ONE_OR_TWO, Shape::Free, WHY),
     quiet("ssl_session_ticket_key", WHERE, ONE, Shape::Free, WHY),
     quiet("ssl_session_tickets", WHERE, ONE, Shape::Flag, WHY),
-    quiet("ssl_session_timeout", WHERE, ONE, Shape::Time, WHY),
+    quiet("ssl_session_timeout", WHERE, ONE, Shape::Free, WHY),
     quiet("ssl_stapling", WHERE, ONE, Shape::Flag, WHY),
     quiet("ssl_stapling_file", WHERE, ONE, Shape::Free, WHY),
     quiet("ssl_stapling_responder", WHERE, ONE, Shape::Free, WHY),

@@ -27,7 +27,7 @@ pub const ROWS: &[Row] = &[
     quiet("open_file_cache_errors", FLAT, ONE, Shape::Flag, FILES),
     quiet("open_file_cache_events", FLAT, ONE, Shape::Flag, FILES),
     quiet("open_file_cache_min_uses", FLAT, ONE, Shape::Number, FILES),
-    quiet("open_file_cache_valid", FLAT, ONE, Shape::Time, FILES),
+    quiet("open_file_cache_valid", FLAT, ONE, Shape::Free, FILES),
     quiet("auth_delay", FLAT, ONE, Shape::Time, "there are no password checks"),
     quiet("http2", HTTP | SERVER, ONE, Shape::Flag, H2),
     quiet("http2_body_preread_size", HTTP | SERVER, ONE, Shape::Size, H2),

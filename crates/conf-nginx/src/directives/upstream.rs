@@ -104,7 +104,10 @@ fn parameter(peer: &mut Peer, number: usize, call: &Call<'_, '_>) -> Outcome {
         }
         ("max_fails", digits) => peer.max_fails = count(digits).ok_or_else(invalid)?,
         ("max_conns", digits) => peer.max_conns = count(digits).ok_or_else(invalid)?,
-        ("fail_timeout", time) => peer.fail_timeout = value::time(time).ok_or_else(invalid)?,
+        ("fail_timeout", time) => {
+            let seconds = value::seconds(time).ok_or_else(invalid)?;
+            peer.fail_timeout = Duration::from_secs(seconds);
+        }
         ("backup", "") => peer.backup = true,
         ("down", "") => peer.down = true,
         // Names are resolved once, when the configuration is read.
@@ -138,9 +141,6 @@ pub fn resolve(word: &str, default_port: Option<u16>) -> Result<Vec<Address>, St
         };
     }
     let (host, digits) = split_port(word).ok_or_else(|| problem("invalid host"))?;
-    if host.is_empty() {
-        return Err(problem("no host"));
-    }
     let port = match (digits, default_port) {
         (Some(digits), _) => {
             let port = value::number(digits).and_then(|port| u16::try_from(port).ok());
@@ -149,6 +149,9 @@ pub fn resolve(word: &str, default_port: Option<u16>) -> Result<Vec<Address>, St
         (None, Some(port)) => port,
         (None, None) => return Err(problem("no port")),
     };
+    if host.is_empty() {
+        return Err(problem("no host"));
+    }
     if let Some(inner) = host.strip_prefix('[') {
         let inner = inner.trim_end_matches(']');
         let address: Ipv6Addr = inner.parse().map_err(|_| problem("invalid IPv6 address"))?;
@@ -180,7 +183,7 @@ fn split_port(word: &str) -> Option<(&str, Option<&str>)> {
             None => rest.is_empty().then_some((host, None)),
         };
     }
-    match word.rsplit_once(':') {
+    match word.split_once(':') {
         Some((host, digits)) => Some((host, Some(digits))),
         None => Some((word, None)),
     }

@@ -1,6 +1,6 @@
 //! Listening sockets: each address once, with the servers behind it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use plan::Address;
 use plan::front::ServerId;
@@ -16,8 +16,8 @@ use crate::report::At;
 pub struct Listening {
     default_chosen: bool,
     options_set: bool,
-    /// Names seen, with the way they match.
-    names: HashSet<String>,
+    /// Names seen, and whose they are.
+    names: HashMap<String, ServerId>,
 }
 
 impl Builder<'_, '_> {
@@ -34,7 +34,23 @@ impl Builder<'_, '_> {
         for draft in drafts {
             let index = self.listening(&draft, server);
             self.check_default(index, &draft, server);
-            self.check_names(index, &draft, names);
+            self.check_names(index, server, names);
+        }
+    }
+
+    /// Two sockets of one port, one of them for every address, can only be bound side by side
+    /// when both say so; the kernel then prefers the one that names the address.
+    pub(super) fn share_ports(&mut self) {
+        let addresses: Vec<_> = self.plan.listens.iter().map(|it| it.address.clone()).collect();
+        for plan in &mut self.plan.listens {
+            let Address::Inet(own) = &plan.address else { continue };
+            plan.reuse_port |= addresses.iter().any(|other| match other {
+                Address::Inet(other) => {
+                    let related = own.port() == other.port() && own.is_ipv4() == other.is_ipv4();
+                    related && own.ip().is_unspecified() != other.ip().is_unspecified()
+                }
+                _ => false,
+            });
         }
     }
 
@@ -87,15 +103,17 @@ impl Builder<'_, '_> {
         }
     }
 
-    fn check_names(&mut self, index: usize, draft: &ListenDraft, names: &[NameDraft]) {
-        let shown = listen::shown(&draft.address);
+    fn check_names(&mut self, index: usize, server: ServerId, names: &[NameDraft]) {
+        let Some(plan) = self.plan.listens.get(index) else { return };
+        let shown = listen::shown(&plan.address);
         let Some(known) = self.listening.get_mut(index) else { return };
         let mut conflicts = Vec::new();
         for name in names {
             if matches!(name.name, ServerName::Regex(_)) {
                 continue;
             }
-            if !known.names.insert(name.written.to_ascii_lowercase()) {
+            let owner = known.names.entry(name.written.to_ascii_lowercase()).or_insert(server);
+            if *owner != server {
                 conflicts.push(name);
             }
         }

@@ -237,9 +237,8 @@ fn check_nesting(outer: &SiteKind, inner: &SiteKind) -> Result<(), Fault> {
         (_, SiteKind::Named(_)) => {
             format!("named location \"{name}\" can be on the server level only")
         }
-        (SiteKind::Prefix { uri, .. }, SiteKind::Prefix { .. } | SiteKind::Exact(_))
-            if !name.starts_with(uri.as_str()) =>
-        {
+        // Also inside a regex location, whose pattern nginx takes for its name here.
+        (_, SiteKind::Prefix { .. } | SiteKind::Exact(_)) if !name.starts_with(outer_name) => {
             format!("location \"{name}\" is outside location \"{outer_name}\"")
         }
         _ => return Ok(()),

@@ -23,10 +23,7 @@ pub fn template(run: &mut Run<'_>, at: At, text: &str) -> Result<Template, Strin
         let (name, after) = variable_name(rest)?;
         rest = after;
         flush(&mut parts, &mut plain);
-        match name.as_bytes() {
-            [digit @ b'1'..=b'9'] => parts.push(Part::Capture(digit - b'0')),
-            _ => parts.push(Part::Variable(known(run, at, name)?)),
-        }
+        parts.push(Part::Variable(known(run, at, name)?));
     }
     plain.push_str(rest);
     flush(&mut parts, &mut plain);
