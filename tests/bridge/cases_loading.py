@@ -282,6 +282,55 @@ def log_variables_belong_to_their_request():
 
 
 @case
+def flags_that_libraries_look_for_are_true_even_when_written_bare():
+    for options in ([["enable-threads", ""]], [["enable-threads", None]], []):
+        loaded(module("bridge_app"), options=options)
+        import uwsgi
+
+        assert uwsgi.opt["enable-threads"] and uwsgi.opt["py-call-uwsgi-fork-hooks"]
+        del sys.modules["uwsgi"]
+    loaded(module("bridge_app"), options=[["vacuum", ""]])
+    assert sys.modules["uwsgi"].opt["vacuum"] == b""
+
+
+@case
+def apps_can_be_mounted_through_the_uwsgi_module():
+    text = "import uwsgi\n" + app("a", text="a") + app("b", text="b") + "uwsgi.applications = {'': a, '/b': 'b'}\n"
+    with project(wsgi=text):
+        server = loaded(module("wsgi"), manage_script_name=True)
+        assert body(server, ("PATH_INFO", "/x")) == b"a"
+        assert body(server, ("PATH_INFO", "/b/x")) == b"b"
+
+
+@case
+def the_hook_after_a_request_runs_after_each():
+    loaded(module("bridge_app"))
+    import uwsgi
+
+    assert uwsgi.after_req_hook is None
+    ran = []
+    uwsgi.after_req_hook = lambda: ran.append(1)
+
+    def one(environ, start_response):
+        ran.append("request")
+        start_response("200 OK", [])
+        return [b""]
+
+    ask(one)
+    ask(one)
+    assert ran == ["request", 1, "request", 1]
+
+    def broken():
+        raise ValueError("in the hook")
+
+    uwsgi.after_req_hook = broken
+    answer = ask(one)
+    assert answer.status == 200 and "in the hook" in answer.errors
+    uwsgi.after_req_hook = None
+    assert ask(one).errors == ""
+
+
+@case
 def the_thread_decorator_runs_in_a_thread():
     import threading
 

@@ -6,6 +6,7 @@ import sys
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import cases_environ  # noqa: E402, F401
+import cases_files  # noqa: E402, F401
 import cases_frameworks  # noqa: E402, F401
 import cases_input  # noqa: E402, F401
 import cases_loading  # noqa: E402, F401

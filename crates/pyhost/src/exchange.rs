@@ -84,7 +84,9 @@ pub enum SendError {
 /// A response that is neither ended nor aborted when the transport drops it is aborted.
 pub trait Responder {
     /// Sends status, fields and the first piece of the body, in one write if possible. `end`:
-    /// this was all of it, and `end()` is not called any more.
+    /// this was all of it, and `end()` is not called any more. `end` without a
+    /// `content_length` is a response that has no body by its nature (HEAD, 204, 304): no
+    /// framing field is to be added.
     ///
     /// # Errors
     /// See [`SendError`].

@@ -4,8 +4,9 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
-use super::exchange::{Exchange, Failure, Sent, not_bytes};
+use super::exchange::{Exchange, not_bytes};
 use super::file_wrapper::{self, FileWrapper};
+use super::response::{Failure, Sent};
 use super::{raw, report};
 
 /// How the app kept to the rules.
@@ -20,7 +21,7 @@ pub enum Outcome {
 /// Sends the app's answer and ends the response.
 ///
 /// # Errors
-/// The response is not ended: the caller must [`super::exchange::State::fail`] it. The answer
+/// The response is not ended: the caller must [`super::response::State::fail`] it. The answer
 /// has been closed all the same.
 pub fn send(exchange: &Exchange, answer: &Bound<'_, PyAny>) -> Result<Outcome, Failure> {
     let outcome = send_pieces(exchange, answer)

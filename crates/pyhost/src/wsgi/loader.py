@@ -57,7 +57,9 @@ def load(mount, kind, target, name, default):
     wanted = name or default
     if wanted:
         return [(mount, here.take(wanted))]
-    mounts = getattr(module, "applications", None)
+    mounts = getattr(module, "applications", None) or getattr(
+        sys.modules.get("uwsgi"), "applications", None
+    )
     if isinstance(mounts, dict) and mounts:
         return [(prefix, here.value(prefix, value)) for prefix, value in mounts.items()]
     for candidate in DEFAULT_NAMES:

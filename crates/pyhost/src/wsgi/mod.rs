@@ -1,11 +1,11 @@
 //! The WSGI bridge (PEP 3333): from a request's CGI variables to the app's answer.
 //!
-//! Rooms: [`App`] (`app`: what requests share; `load`: from the plan to callables; `loader.py`
-//! does that part and finds the words when it fails), `environ` (variables → dict), `input` (`wsgi.input`),
-//! `head` (status and fields, validated), `exchange` (the state of one response, with
-//! `start_response` and `write`), `answer` (the response iterable), `file_wrapper`, `serve`
-//! (one request from end to end), [`uwsgi_module`] (`import uwsgi`), `raw` (the direct calls
-//! into CPython).
+//! Rooms: [`App`] (`app`: what requests share; `load` and `loader.py`: from the plan to
+//! callables, and the words when that fails), `environ` (variables → dict), `input`
+//! (`wsgi.input`), `head` (status and fields, validated), `response` (the state of one
+//! response), `exchange` (`start_response` and `write`), `answer` (the response iterable),
+//! `file_wrapper`, `serve` (one request from end to end), [`uwsgi_module`] (`import uwsgi`),
+//! `raw` (the direct calls into CPython), [`probe`] (the bridge without a socket, for tests).
 //!
 //! Invariants: nothing an app returns reaches a transport unvalidated; the response is ended or
 //! aborted and the iterable is closed on every path; a retained `start_response`, `write` or
@@ -22,6 +22,7 @@ mod load;
 pub mod probe;
 mod raw;
 mod report;
+mod response;
 mod serve;
 pub mod uwsgi_module;
 

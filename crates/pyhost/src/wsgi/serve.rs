@@ -2,14 +2,16 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::answer::{self, Outcome};
 use super::app::{App, Spare};
 use super::environ::{Facts, FillError};
-use super::exchange::{Exchange, Failure};
+use super::exchange::Exchange;
 use super::input::Input;
+use super::response::Failure;
 use super::{raw, report, uwsgi_module};
 use crate::exchange::{Input as Body, Request, Responder, ResponseParts, Served};
 
@@ -88,6 +90,7 @@ fn run(py: Python<'_>, app: &App, spare: &mut Spare, request: Request<'_>) -> bo
     .map_err(Failure::Raised)
     .and_then(|answer| answer::send(exchange, &answer));
     let raised = conclude(py, exchange, outcome, &facts);
+    uwsgi_module::run_after_request(py);
     if let Some(Ok(mut input)) = input.as_ref().map(Bound::try_borrow_mut) {
         input.finish();
     }
@@ -165,7 +168,7 @@ fn conclude(
         Err(Failure::Gone) => false,
         Err(Failure::Raised(error)) => {
             let gone = exchange.step().is_ok_and(|state| state.gone);
-            if gone {
+            if gone && error.is_instance_of::<PyOSError>(py) {
                 // The app only noticed that nobody listens.
                 return false;
             }

@@ -8,11 +8,9 @@ import os as _os
 import signal as _signal
 import sys as _sys
 import time as _time
-
-SPOOL_OK, SPOOL_RETRY, SPOOL_IGNORE = -2, -1, 0
+import types as _types
 
 started_on = int(_time.time())
-unbit = False
 has_threads = 1
 cores = 1
 numproc = 1
@@ -21,13 +19,11 @@ hostname = b""
 version = b""
 version_info = ()
 opt = {}
-magic_table = {}
+# Apps may set these: more apps by mount point, and functions without arguments that run in each
+# new worker, before a worker exits, and after each request (`after_req_hook`).
 applications = None
-loop = None
-env = {}
 post_fork_hook = None
 atexit = None
-after_req_hook = None
 
 _facts = {"worker": 0, "master": 0}
 
@@ -57,7 +53,7 @@ _INSTEAD = {
 def __getattr__(name):
     if name.startswith("__"):
         raise AttributeError(name)
-    hints = [hint for part, hint in _INSTEAD.items() if part in name]
+    hints = [hint for part, hint in _INSTEAD.items() if part in name.lower()]
     use = f"; use {hints[0]} instead" if hints else ""
     raise AttributeError(f"`uwsgi.{name}` is not supported by this server{use}")
 
@@ -118,3 +114,25 @@ def call_post_fork_hooks():
 def call_atexit():
     if callable(atexit):
         atexit()
+
+
+def call_after_request():
+    hook = _facts.get("after_request")
+    if callable(hook):
+        hook()
+
+
+class _Module(_types.ModuleType):
+    """Notices the assignment of `after_req_hook`, which costs requests nothing until then."""
+
+    @property
+    def after_req_hook(self):
+        return _facts.get("after_request")
+
+    @after_req_hook.setter
+    def after_req_hook(self, hook):
+        _facts["after_request"] = hook
+        _note_after_request(hook is not None)  # noqa: F821 (put here by the server)
+
+
+_sys.modules[__name__].__class__ = _Module

@@ -3,6 +3,7 @@
 //! The modules are Python (`uwsgi_module.py`, `uwsgidecorators.py`); here they get their facts.
 
 use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use plan::app::AppPlan;
 use pyo3::prelude::*;
@@ -19,6 +20,9 @@ const VERSION: [u8; 3] = [2, 0, 31];
 
 /// Most variables of one request's log line.
 const LOG_VARIABLES_MAX: usize = 64;
+
+/// The app has set `uwsgi.after_req_hook`.
+static HAS_AFTER_REQUEST: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     /// What the request of this thread set with `set_logvar`.
@@ -43,6 +47,7 @@ pub fn install(py: Python<'_>, plan: &AppPlan, master_pid: u32) -> PyResult<()> 
     uwsgi.getattr("_facts")?.set_item("master", master_pid)?;
     uwsgi.add_function(wrap_pyfunction!(set_logvar, &uwsgi)?)?;
     uwsgi.add_function(wrap_pyfunction!(get_logvar, &uwsgi)?)?;
+    uwsgi.add_function(wrap_pyfunction!(_note_after_request, &uwsgi)?)?;
     py.import("sys")?.getattr("modules")?.set_item("uwsgi", &uwsgi)?;
     module(py, DECORATORS, c"propylon/uwsgidecorators.py", c"uwsgidecorators")?;
     Ok(())
@@ -67,6 +72,13 @@ pub fn run_atexit(py: Python<'_>) {
     run(py, "call_atexit");
 }
 
+/// Runs `uwsgi.after_req_hook` if the app has set it. What it raises is reported.
+pub(super) fn run_after_request(py: Python<'_>) {
+    if HAS_AFTER_REQUEST.load(Ordering::Relaxed) {
+        run(py, "call_after_request");
+    }
+}
+
 fn run(py: Python<'_>, name: &str) {
     if let Err(error) = py.import("uwsgi").and_then(|uwsgi| uwsgi.call_method0(name)) {
         report::exception(py, &error);
@@ -89,11 +101,18 @@ fn options<'py>(py: Python<'py>, plan: &AppPlan) -> PyResult<Bound<'py, PyDict>>
     }
     // Libraries refuse to start their threads without these two, which are always so here.
     for always in ["enable-threads", "py-call-uwsgi-fork-hooks"] {
-        if !options.contains(always)? {
+        // A bare flag of a file is an empty value, which they would take for a no.
+        if !options.get_item(always)?.is_some_and(|value| value.is_truthy().unwrap_or(false)) {
             options.set_item(always, true)?;
         }
     }
     Ok(options)
+}
+
+/// Called by the module when `after_req_hook` is assigned, so that requests need not look.
+#[pyfunction]
+fn _note_after_request(is_set: bool) {
+    HAS_AFTER_REQUEST.store(is_set, Ordering::Relaxed);
 }
 
 /// Sets a variable of this request's log line.
