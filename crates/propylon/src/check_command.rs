@@ -18,7 +18,7 @@ pub fn run(arguments: &[OsString]) -> i32 {
     for argument in arguments {
         let file = Path::new(argument);
         let problems = match kind_of(file) {
-            Ok(Kind::App) => app_command::read(&[argument.clone()]).problems,
+            Ok(Kind::App) => app_command::read(std::slice::from_ref(argument)).problems,
             Ok(Kind::Site { whole }) => site_problems(file, whole),
             Err(error) => {
                 println!("{}: {error}", file.display());
