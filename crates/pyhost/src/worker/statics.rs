@@ -75,7 +75,12 @@ pub fn serve(
 /// The file a map has for a decoded path, opened.
 fn find(map: &StaticMap, path: &[u8]) -> Option<(PathBuf, File, Metadata)> {
     let rest = path.strip_prefix(map.prefix.as_bytes())?;
-    let rest = rest.strip_prefix(b"/").unwrap_or(rest);
+    // `/static` is not a prefix of `/statics`.
+    let rest = match rest.strip_prefix(b"/") {
+        Some(rest) => rest,
+        None if rest.is_empty() || map.prefix.ends_with('/') => rest,
+        None => return None,
+    };
     // Segments are names; nothing climbs.
     if rest.contains(&0) || rest.split(|byte| *byte == b'/').any(|part| part == b"..") {
         return None;
