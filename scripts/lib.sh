@@ -46,6 +46,11 @@ need_venv() {
     printf '%s\n' "$wanted" >"$stamp"
 }
 
+# system_python : the distribution's Python, which every account can run, else the one on the PATH.
+system_python() {
+    if [ -x /usr/bin/python3 ]; then echo /usr/bin/python3; else command -v python3; fi
+}
+
 # find_pythons : every CPython 3.9 to 3.13 on this machine, one executable a line, one per version.
 find_pythons() {
     local seen=" " candidate version

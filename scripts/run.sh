@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 need_packages python3 python3-venv
 demo=$root/build/demo
 mkdir -p "$demo"
-need_venv "$demo/myprojectenv" "$(command -v python3)" flask
+need_venv "$demo/myprojectenv" "$(system_python)" flask
 cp examples/flask/* "$demo/"
 
 port=${PORT:-8080}

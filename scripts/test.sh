@@ -24,7 +24,7 @@ step "release build"
 scripts/build.sh
 
 step "interop: virtualenvs"
-python=$(command -v python3)
+python=$(system_python)
 need_venv build/venv "$python" flask django uwsgi pytest maturin
 export PROPYLON_TEST_VENVS=""
 while read -r other; do

@@ -702,3 +702,21 @@ def a_request_inside_a_request_is_served_too():
         return [b"outer " + got]
 
     assert ask(outer).body == b"outer inner"
+
+
+@case
+def a_fault_of_ours_harms_its_own_request_only():
+    fault = b"the probe's fault"
+
+    def reads(environ, start_response):
+        environ["wsgi.input"].read()
+
+    def writes(environ, start_response):
+        plain(start_response)(fault)
+        return []
+
+    for app, body in ((answers(fault), None), (answers(b"first", fault), None), (reads, [fault]), (writes, None)):
+        answer = ask(app, body=body, way="live")
+        assert answer.raised
+        assert answer.cut or answer.status in (200, 500)
+        assert ask(answers(b"after")).body == b"after"

@@ -1,5 +1,6 @@
 """A machine's worth of folders for one test: project, nginx's /etc tree, logs, accounts."""
 
+import functools
 import grp
 import os
 import pathlib
@@ -7,6 +8,7 @@ import pwd
 import shutil
 import signal
 import subprocess
+import sys
 
 from . import peers
 from .processes import Process, free_port
@@ -85,14 +87,25 @@ uwsgi_param  SERVER_NAME        $server_name;
 """
 
 
+@functools.cache
 def _accounts():
-    """The guide's accounts when root runs the tests: the app as one user of the web's group."""
+    """The guide's accounts when root runs the tests: the app as one user of the web's group.
+
+    Nobody changes accounts when that user could not reach the interpreter or our commands (a
+    checkout below a private home directory).
+    """
     if os.getuid() != 0:
         return None, None
     try:
-        return pwd.getpwnam("nobody").pw_uid, grp.getgrnam("www-data").gr_gid
+        account = {"user": pwd.getpwnam("nobody").pw_uid, "group": grp.getgrnam("www-data").gr_gid}
     except KeyError:
         return None, None
+    for command in ([sys.executable, "-c", "0"], [peers.OURS, "--version"]):
+        try:
+            subprocess.run(command, check=True, capture_output=True, cwd="/", extra_groups=[], **account)
+        except (OSError, subprocess.CalledProcessError):
+            return None, None
+    return account["user"], account["group"]
 
 
 class Machine:
@@ -114,7 +127,8 @@ class Machine:
             (self.etc / path).mkdir()
         (self.etc / "mime.types").write_text(MIME_TYPES)
         (self.etc / "uwsgi_params").write_text(UWSGI_PARAMS)
-        user = "user www-data;" if self.uid is not None else ""
+        as_root = "user root;" if os.getuid() == 0 else ""
+        user = as_root if self.uid is None else "user www-data;"
         self.nginx_conf = self.etc / "nginx.conf"
         self.nginx_conf.write_text(
             NGINX_CONF.format(user=user, run=self.run, log=self.log, etc=self.etc, lib=self.lib)

@@ -25,6 +25,8 @@ def environ(rest):
         for name, value in request.environ.items()
         if name not in PRIVATE and isinstance(value, str) and not name.startswith(("werkzeug.", "flask."))
     }
+    # PEP 3333 asks for it, empty at the root; uWSGI leaves it out.
+    shown.setdefault("SCRIPT_NAME", "")
     for name in ("wsgi.version", "wsgi.run_once", "wsgi.url_scheme"):
         shown[name] = repr(request.environ[name])
     return Response(json.dumps(shown, indent=1, sort_keys=True), mimetype="application/json")

@@ -127,6 +127,7 @@ FRONT = {
     "proxied with the URI replaced": req("GET", "/replaced/a%20b?x=1"),
     "proxied POST": req("POST", "/proxied/echo", TYPE, body=b"p" * 70000),
     "proxied environ": req("GET", "/proxied/environ/?a=1", ("X-Sent", "1")),
+    "forwarded": req("GET", "/forwarded/environ/", ("X-Forwarded-For", "10.0.0.1")),
     "proxied redirect": req("GET", "/proxied/redirect"),
     "proxied HEAD": req("HEAD", "/proxied/bytes/4096"),
     "proxied 404": req("GET", "/proxied/abort/404"),

@@ -61,8 +61,18 @@ server {{
     location /named/ {{ root {root}; error_page 404 = @app; }}
     location @app {{ uwsgi_pass app; }}
     location /added/ {{ alias {root}/static/; add_header X-Added "$uri"; add_header X-Always yes always; charset utf-8; }}
-    location /proxied/ {{ proxy_pass http://127.0.0.1:{inner}/; proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header Host $host; }}
-    location /replaced/ {{ proxy_pass http://127.0.0.1:{inner}/environ/; proxy_set_header Host $host; }}
+    # Said in full, because the defaults changed between nginx 1.22 and 1.31.
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    proxy_set_header Host $host;
+    location /proxied/ {{ proxy_pass http://127.0.0.1:{inner}/; }}
+    location /forwarded/ {{
+        proxy_set_header Connection "";
+        proxy_set_header Host $host;
+        proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+        proxy_pass http://127.0.0.1:{inner}/;
+    }}
+    location /replaced/ {{ proxy_pass http://127.0.0.1:{inner}/environ/; }}
     location /intercepted/ {{ proxy_pass http://127.0.0.1:{inner}/; proxy_intercept_errors on; error_page 503 /static/text.txt; }}
     location /small/ {{ client_max_body_size 1k; uwsgi_pass app; }}
     location /dead/ {{ uwsgi_pass unix:{project}/nobody.sock; }}
@@ -189,7 +199,11 @@ def test_the_same_request_gets_the_same_answer(original, ours, name):
             answer = ours.answer(name)
             assert (answer.status, answer.body[: len(body)]) == (status, body)
         return
-    assert comparable(ours.answer(name)) == comparable(original.answer(name))
+    answer, expected = comparable(ours.answer(name)), comparable(original.answer(name))
+    # nginx has no phrase for some codes of the RFC; ours has.
+    if not expected["reason"]:
+        del answer["reason"], expected["reason"]
+    assert answer == expected
 
 
 def test_there_are_enough_requests():

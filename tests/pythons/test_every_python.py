@@ -31,7 +31,7 @@ from wsgiref.validate import validator
 
 @validator
 def application(environ, start_response):
-    body = environ["wsgi.input"].read()
+    environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "5")])
     return [b"hello"]
 """,
@@ -45,6 +45,8 @@ def venv(request):
 
 @pytest.fixture(params=APPS)
 def project(request, machine):
+    # The other interpreters may be in a private home directory: everything runs as one account.
+    machine.uid = machine.gid = None
     machine.write("wsgi.py", APPS[request.param])
     return machine
 
