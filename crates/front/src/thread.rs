@@ -164,10 +164,10 @@ async fn run(
                 thread.active.replace(Some(Rc::new(Active::new(runtime, apps.clone()))));
                 let _ = told.send(Told::Using(generation));
             }
-            // A descriptor that cannot be watched leaves the app to the other threads.
             Order::AppUp { app, threads, queue, scoreboard } => {
-                let _ = apps.add_app(app, queue, scoreboard, threads);
+                apps.add_app(app, queue, scoreboard, threads);
             }
+            // A descriptor that cannot be watched leaves the worker to the other threads.
             Order::WorkerUp { app, seat, replies } => {
                 let _ = apps.add_worker(app, seat, replies);
             }

@@ -41,7 +41,7 @@ impl Stage {
         let apps = AppChannels::new(3);
         let (front, queue) = seqpacket_pair().unwrap();
         let scoreboard = Arc::new(SharedWords::create(2 * SLOT_WORDS).unwrap());
-        apps.add_app(0, front, scoreboard.clone(), 1).unwrap();
+        apps.add_app(0, front, scoreboard.clone(), 1);
         let app = peer(plan::front::upstream::PeerAddress::App(0));
         let upstreams = Rc::new(upstreams(vec![group(vec![app], 0)], apps.clone()));
         let mut stage = Stage { upstreams, apps, scoreboard, queue: Some(queue), replies: None };

@@ -29,8 +29,9 @@ const GATE_PER_THREAD: u32 = 2;
 const WAITING_MAX: usize = 4096;
 
 pub(super) struct App {
-    /// A SOCK_SEQPACKET socket; the type is the runtime's only one for message sockets.
-    queue: UnixDatagram,
+    /// Not watched by the runtime while there is room in it: each request that a worker takes
+    /// out would wake every front thread to say so.
+    queue: OwnedFd,
     pub scoreboard: Arc<SharedWords>,
     pub threads: u32,
     gate: Semaphore,
@@ -40,7 +41,8 @@ pub(super) struct App {
     pub workers: RefCell<HashMap<u32, Rc<WorkerSocket>>>,
 }
 
-/// A message socket that the runtime of this thread watches.
+/// A message socket that the runtime of this thread watches; the type is the runtime's only one
+/// for message sockets.
 pub(super) fn watched(socket: OwnedFd) -> io::Result<UnixDatagram> {
     let socket = std::os::unix::net::UnixDatagram::from(socket);
     socket.set_nonblocking(true)?;
@@ -60,16 +62,16 @@ impl fmt::Debug for Pass {
 struct Waiting<'a>(&'a Cell<usize>);
 
 impl App {
-    pub fn new(queue: OwnedFd, scoreboard: Arc<SharedWords>, threads: u32) -> io::Result<App> {
-        Ok(App {
-            queue: watched(queue)?,
+    pub fn new(queue: OwnedFd, scoreboard: Arc<SharedWords>, threads: u32) -> App {
+        App {
+            queue,
             scoreboard,
             threads: threads.max(1),
             gate: Semaphore::new(GATE_BASE as usize),
             gate_debt: Cell::new(0),
             waiting: Cell::new(0),
             workers: RefCell::default(),
-        })
+        }
     }
 
     /// Waits for a place.
@@ -119,7 +121,9 @@ impl App {
         let send = || send_with_fds(queue, &pieces, &beside, libc::MSG_DONTWAIT);
         let sent = match send() {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                timeout(patience, self.queue.async_io(Interest::WRITABLE, send))
+                let full = self.queue.try_clone().and_then(watched);
+                let full = full.map_err(|error| Failure::call("dup", &error, During::Sending))?;
+                timeout(patience, full.async_io(Interest::WRITABLE, send))
                     .await
                     .map_err(|_| Failure::timed_out(During::Sending))?
             }

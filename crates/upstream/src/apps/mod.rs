@@ -67,21 +67,10 @@ impl AppChannels {
     }
 
     /// An app is there: the sending end of its queue (a duplicate for this thread), its
-    /// scoreboard, and the request threads of each worker. Must be called on the runtime of
-    /// this thread. Replaces an app of the same number.
-    ///
-    /// # Errors
-    /// The descriptor cannot be watched.
-    pub fn add_app(
-        &self,
-        app: u16,
-        queue: OwnedFd,
-        scoreboard: Arc<SharedWords>,
-        threads: u32,
-    ) -> io::Result<()> {
-        let channel = App::new(queue, scoreboard, threads)?;
+    /// scoreboard, and the request threads of each worker. Replaces an app of the same number.
+    pub fn add_app(&self, app: u16, queue: OwnedFd, scoreboard: Arc<SharedWords>, threads: u32) {
+        let channel = App::new(queue, scoreboard, threads);
         self.0.apps.borrow_mut().insert(app, Rc::new(channel));
-        Ok(())
     }
 
     /// A worker is about to accept: this thread's end of its reply socket. Must be called inside
