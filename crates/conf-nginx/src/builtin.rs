@@ -13,7 +13,7 @@ const FILES: [(&str, &str); 5] = [
 
 /// What stands around the server blocks of a file of sites-available.
 pub const AROUND_SITES: &str = concat!(
-    "worker_processes auto;\nevents {}\nhttp {\nsendfile on;\ntcp_nopush on;\ngzip on;\n",
+    "worker_processes auto;\nevents {}\nhttp {\nsendfile on;\ngzip on;\n",
     "default_type application/octet-stream;\n",
     include_str!("builtin/mime.types"),
     "}\n",

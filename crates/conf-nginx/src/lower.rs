@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use plan::front::http::{HeadLimits, LocationTree, PrefixLocation, RegexLocation};
+use plan::front::http::{HeadLimits, LocationTree, PrefixLocation, RegexLocation, ServerName};
 use plan::front::log::{AccessLog, ErrorLog, LogLevel, LogTarget};
 use plan::front::rewrite::TryFile;
 use plan::front::{
@@ -142,9 +142,10 @@ impl Builder<'_, '_> {
             ignore_invalid: core.ignore_invalid.unwrap_or(defaults.ignore_invalid),
         };
         let merge_slashes = core.merge_slashes.unwrap_or(true);
-        let first_name = names.first().map_or_else(String::new, |name| {
-            let plain = name.written.strip_prefix('.').unwrap_or(&name.written);
-            plain.to_ascii_lowercase()
+        let first_name = names.first().map_or_else(String::new, |first| match &first.name {
+            ServerName::Exact(name) => name.clone(),
+            ServerName::Regex(_) => first.written.clone(),
+            _ => first.written.trim_start_matches('.').to_ascii_lowercase(),
         });
         let names = names.into_iter().map(|name| name.name).collect();
         self.plan.servers.push(ServerPlan {

@@ -28,7 +28,7 @@ pub struct LoadOptions {
     pub state_directory: PathBuf,
     /// `-g`: main-level directives, read before the file.
     pub global_directives: Option<String>,
-    /// `-t`: nothing is started; paths are still looked at.
+    /// `-t`: nothing will be started. What is read, and how, is the same.
     pub test_mode: bool,
     /// Whether we were started by root: decides the default port and whether `user` counts.
     pub is_root: bool,
@@ -70,6 +70,7 @@ pub struct Loaded {
 
 impl Loaded {
     /// The problems as nginx prints them: `nginx: [emerg] unknown directive "x" in FILE:LINE`.
+    /// One line for each of `problems` that is at least a warning, in the same order.
     pub fn nginx_lines(&self) -> &[String] {
         &self.lines
     }

@@ -4,6 +4,8 @@ mod blocks;
 mod call;
 mod text;
 
+use std::collections::HashSet;
+
 use diag::{Severity, Sources};
 use plan::front::log::LogEscape;
 use plan::front::rewrite::MapPlan;
@@ -42,6 +44,8 @@ pub struct Run<'s> {
     pub groups: Vec<(GroupDraft, At)>,
     /// `map` blocks.
     pub maps: Vec<MapPlan>,
+    /// Directives without effect that have been mentioned.
+    pub quiet_seen: HashSet<&'static str>,
 }
 
 /// The block whose statements are being applied.
@@ -100,6 +104,7 @@ impl<'s> Run<'s> {
             caches: Vec::new(),
             groups: Vec::new(),
             maps: Vec::new(),
+            quiet_seen: HashSet::new(),
         }
     }
 }
@@ -153,7 +158,15 @@ impl Run<'_> {
                 Some(level) => apply(level, &mut call),
                 None => Ok(()),
             },
-            (Effect::Quiet(shape, _), _) => check_shape(shape, directive),
+            (Effect::Quiet(shape, reason), _) => {
+                check_shape(shape, directive)?;
+                // Once per name: `check` lists them, and nobody wants the list twice.
+                if call.run.quiet_seen.insert(row.name) {
+                    let message = format!("`{}` has no effect here", row.name);
+                    call.run.notice(directive.at(), message, reason);
+                }
+                Ok(())
+            }
             (Effect::Warned(reason), _) => {
                 let message = format!("`{}` has no effect here", directive.name());
                 let hint = Some(reason.to_owned());

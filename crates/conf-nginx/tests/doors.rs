@@ -149,3 +149,12 @@ fn a_server_that_names_no_address_listens_on_80_or_without_rights_on_8000() {
         assert_eq!(plan.listens[0].address, wanted);
     }
 }
+
+#[test]
+fn tuning_without_effect_is_mentioned_once_and_never_in_nginx_s_lines() {
+    let folder = Folder::new("quiet");
+    let text = "events {}\nhttp { tcp_nopush on; server { listen 8080; tcp_nopush off; } }";
+    let loaded = load(&options(&folder.file("nginx.conf", text)));
+    assert_eq!(loaded.problems.iter().count(), 1);
+    assert!(loaded.nginx_lines().is_empty());
+}

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use conf_nginx::{LoadOptions, Loaded, load};
+use diag::Severity;
 use plan::FrontPlan;
 use supervise::{FrontLaunch, Launch, Place, Reloaded};
 
@@ -43,8 +44,9 @@ pub fn run(arguments: &[OsString]) -> i32 {
 
 /// Every problem in nginx's words, with our hint under it.
 fn print_lines(loaded: &Loaded, errors_only: bool) {
-    let hints: Vec<Option<&String>> =
-        loaded.problems.iter().map(|problem| problem.hint.as_ref()).collect();
+    // Notices have no line of nginx's; all others have one each, in the same order.
+    let spoken = loaded.problems.iter().filter(|problem| problem.severity >= Severity::Warning);
+    let hints: Vec<Option<&String>> = spoken.map(|problem| problem.hint.as_ref()).collect();
     let matching = hints.len() == loaded.nginx_lines().len();
     for (index, line) in loaded.nginx_lines().iter().enumerate() {
         if errors_only && (line.contains("[warn]") || line.contains("[notice]")) {
