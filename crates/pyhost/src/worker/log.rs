@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::Write;
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::exchange::Served;
 
@@ -47,7 +47,13 @@ pub fn write_line(bytes: &[u8]) {
 
 /// Seconds since 1970.
 pub fn wall_seconds() -> u64 {
-    sys::clock::wall().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
+    wall_seconds_before(0)
+}
+
+/// Seconds since 1970 as they were so many ms ago.
+pub fn wall_seconds_before(ms: u64) -> u64 {
+    let now = sys::clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+    now.saturating_sub(Duration::from_millis(ms)).as_secs()
 }
 
 /// Writes the line of a request. `out` is a buffer to build it in.
@@ -145,7 +151,7 @@ fn ctime(seconds: u64) -> String {
     const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
     const MONTHS: [&str; 12] =
         ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let time = sys::clock::local(UNIX_EPOCH + std::time::Duration::from_secs(seconds));
+    let time = sys::clock::local(UNIX_EPOCH + Duration::from_secs(seconds));
     let day = DAYS.get(usize::from(time.weekday)).unwrap_or(&"???");
     let month = MONTHS.get(usize::from(time.month).wrapping_sub(1)).unwrap_or(&"???");
     format!(

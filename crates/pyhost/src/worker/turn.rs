@@ -324,7 +324,6 @@ impl Thread<'_> {
         request: ReadyRequest,
     ) -> Turn {
         let worker = self.worker;
-        let started = log::wall_seconds();
         let began_ms = monotonic_ms();
         let client = harakiri::stream_client(&connection.socket);
         let flight = worker.take_off(self.core, client, &request.vars);
@@ -349,7 +348,7 @@ impl Thread<'_> {
         if let Some(flight) = flight {
             harakiri::land(flight);
         }
-        let entry = Facts { vars: &vars, served: &served, pieces, started, began_ms };
+        let entry = Facts { vars: &vars, served: &served, pieces, began_ms };
         self.note_request(&entry);
         self.scratch.recycle(vars);
         connection.conclude(after, &mut self.scratch, &worker.settings)
@@ -357,7 +356,6 @@ impl Thread<'_> {
 
     fn serve_channel(&mut self, py: Python<'_>, request: ChannelRequest) {
         let worker = self.worker;
-        let started = log::wall_seconds();
         let began_ms = monotonic_ms();
         let id = request.header.id;
         let room = std::mem::take(&mut self.room);
@@ -386,7 +384,7 @@ impl Thread<'_> {
             harakiri::land(flight);
         }
         self.score(0, 0);
-        let entry = Facts { vars, served: &served, pieces, started, began_ms };
+        let entry = Facts { vars, served: &served, pieces, began_ms };
         self.note_request(&entry);
         self.room = room;
         if front_gone {
@@ -412,15 +410,16 @@ impl Thread<'_> {
         if !worker.plan.log.requests {
             return;
         }
+        let elapsed_ms = monotonic_ms().saturating_sub(facts.began_ms);
         let entry = log::Entry {
             vars: facts.vars,
             served: facts.served,
             worker_requests,
             total_requests: worker.total_requests(),
-            elapsed_ms: monotonic_ms().saturating_sub(facts.began_ms),
+            elapsed_ms,
             switches: facts.pieces,
             core: self.core,
-            started: facts.started,
+            started: log::wall_seconds_before(elapsed_ms),
         };
         log::request(&mut self.buffer, &entry);
     }
@@ -431,7 +430,6 @@ struct Facts<'a> {
     vars: &'a [u8],
     served: &'a Served,
     pieces: u32,
-    started: u64,
     began_ms: u64,
 }
 
