@@ -206,6 +206,13 @@ def what_is_not_callable_is_told():
 
 
 @case
+def an_asgi_app_is_recognised():
+    for text in ("async def application(scope, receive, send): ...\n", "class A:\n    async def __call__(self, s, r, d): ...\napplication = A()\n"):
+        with project(wsgi=text):
+            assert "is an ASGI app" in refusal(module("wsgi"))
+
+
+@case
 def nothing_named_is_told():
     assert "no app was named" in refusal()
 

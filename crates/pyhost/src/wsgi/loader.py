@@ -162,6 +162,14 @@ class Place:
             return self.take(value)
         if not callable(value):
             raise self.missing(f"`{name}`, which is {describe(value)} and not callable")
+        if inspect.iscoroutinefunction(value) or (
+            not isinstance(value, types.FunctionType)
+            and inspect.iscoroutinefunction(getattr(type(value), "__call__", None))
+        ):
+            raise Failure(
+                f"`{self.target}:{name}` is an ASGI app, and this server calls WSGI apps",
+                hints=["a2wsgi's `ASGIMiddleware` makes a WSGI app of it"],
+            )
         if isinstance(value, types.FunctionType) and not accepts(value, 2):
             problem = f"`{self.target}:{name}` cannot be called with environ and start_response"
             hints = []
@@ -210,14 +218,14 @@ def describe(value):
 
 def accepts(function, count):
     try:
-        inspect.signature(function).bind(*([None] * count))
+        inspect.signature(function, follow_wrapped=False).bind(*([None] * count))
     except (TypeError, ValueError):
         return False
     return True
 
 
 def required(function):
-    parameters = inspect.signature(function).parameters.values()
+    parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
     return sum(
         1
         for parameter in parameters

@@ -116,6 +116,9 @@ fn spooled(bytes: Vec<u8>) -> PyResult<Input> {
 /// A body that arrives in pieces; `None` is the client's early end.
 struct Pieces(Vec<Option<Vec<u8>>>);
 
+/// A piece of input with this text stands for a fault of ours.
+const FAULT: &[u8] = b"the probe's fault";
+
 impl LiveInput for Pieces {
     fn read(&mut self, _: Python<'_>, bytes_max: usize, out: &mut Vec<u8>) -> io::Result<usize> {
         let Some(first) = self.0.first_mut() else {
@@ -124,6 +127,7 @@ impl LiveInput for Pieces {
         let Some(piece) = first else {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the client has gone"));
         };
+        assert!(piece != FAULT, "on purpose");
         let rest = piece.split_off(bytes_max.min(piece.len()));
         let got = piece.len();
         out.append(piece);
@@ -150,6 +154,7 @@ struct Recorder {
 
 impl Recorder {
     fn keep(&mut self, piece: &[u8]) -> Result<(), SendError> {
+        assert!(piece != FAULT, "on purpose");
         if self.pieces.len() >= self.gone_after {
             return Err(SendError::Gone);
         }
