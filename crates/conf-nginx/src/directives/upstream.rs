@@ -68,7 +68,8 @@ fn server(group: &mut GroupDraft, call: &mut Call<'_, '_>) -> Outcome {
         parameter(&mut peer, number, call)?;
     }
     let addresses = resolve(call.arg(0), Some(80)).map_err(|problem| Fault::Says(1, problem))?;
-    group.peers.extend(addresses.into_iter().map(|address| with_address(&peer, address)));
+    let word = call.arg(0);
+    group.peers.extend(addresses.into_iter().map(|address| with_address(&peer, address, word)));
     Ok(())
 }
 
@@ -85,11 +86,15 @@ pub fn peers(word: &str, default_port: Option<u16>) -> Result<Vec<Peer>, String>
         down: false,
     };
     let addresses = resolve(word, default_port)?;
-    Ok(addresses.into_iter().map(|address| with_address(&plain, address)).collect())
+    Ok(addresses.into_iter().map(|address| with_address(&plain, address, word)).collect())
 }
 
-fn with_address(peer: &Peer, address: Address) -> Peer {
-    let written = address.to_string();
+fn with_address(peer: &Peer, address: Address, word: &str) -> Peer {
+    // Logs and `$upstream_addr` show a Unix socket in the spelling of the file (`unix:///…`).
+    let written = match address {
+        Address::Unix(_) => word.to_owned(),
+        _ => address.to_string(),
+    };
     Peer { address: PeerAddress::Socket(address), written, ..peer.clone() }
 }
 
