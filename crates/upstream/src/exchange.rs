@@ -85,6 +85,11 @@ pub(crate) async fn exchange(
                     let failure = Failure::call("recv", &error, During::ReadingHead);
                     return Poll::Ready(Err(send_failure.take().unwrap_or(failure)));
                 }
+                Poll::Pending if sender.waits_for_client => {
+                    // Whoever reads from the client has its own time limit.
+                    timer.as_mut().reset(Instant::now() + patience.send);
+                    return Poll::Pending;
+                }
                 Poll::Pending => {
                     let during =
                         if sender.is_done() { During::ReadingHead } else { During::Sending };

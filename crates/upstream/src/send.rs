@@ -26,6 +26,8 @@ pub(crate) struct Sender {
     /// Bytes of the body sent in this attempt (memory and file).
     body_sent: u64,
     pub bytes_sent: u64,
+    /// The last poll ended because the client's body has not arrived: the peer is not to blame.
+    pub waits_for_client: bool,
 }
 
 #[derive(Debug)]
@@ -70,6 +72,7 @@ impl Sender {
             stream_left: Bytes::new(),
             body_sent: 0,
             bytes_sent: 0,
+            waits_for_client: false,
         }
     }
 
@@ -165,7 +168,9 @@ impl Sender {
             return Poll::Ready(Ok(()));
         };
         *begun = true;
-        let piece = match ready!(pieces.poll_recv(context)) {
+        let piece = pieces.poll_recv(context);
+        self.waits_for_client = piece.is_pending();
+        let piece = match ready!(piece) {
             Some(Ok(piece)) => piece,
             Some(Err(error)) => {
                 return Poll::Ready(Err(SendFailure::Body(error.to_string())));

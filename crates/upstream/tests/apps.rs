@@ -302,3 +302,26 @@ fn a_worker_that_never_answers_is_a_504() {
         assert_eq!(error.status, 504);
     });
 }
+
+#[test]
+fn a_worker_is_not_late_while_the_client_still_sends() {
+    run(async {
+        let stage = Stage::new();
+        let (sender, pieces) = tokio::sync::mpsc::channel::<std::io::Result<bytes::Bytes>>(4);
+        let mut impatient = call();
+        impatient.read_timeout = Duration::from_millis(10);
+        let slow = {
+            let (upstreams, call) = (stage.upstreams.clone(), impatient.clone());
+            let body = OutgoingBody::Stream(pieces, Some(1));
+            tokio::task::spawn_local(async move { upstreams.call(&call, packet(body)).await })
+        };
+        let _request = stage.receive().await;
+        // Time passes while another request is waited for in vain.
+        impatient.read_timeout = Duration::from_millis(50);
+        let other = stage.upstreams.call(&impatient, packet(OutgoingBody::None)).await;
+        assert_eq!(other.unwrap_err().status, 504);
+        assert!(!slow.is_finished());
+        drop(sender);
+        assert_eq!(slow.await.unwrap().unwrap_err().status, 504);
+    });
+}

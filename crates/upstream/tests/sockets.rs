@@ -277,3 +277,30 @@ fn a_large_body_passes_both_ways_while_memory_stays_small() {
         assert_eq!(total, BYTES);
     });
 }
+
+#[test]
+fn a_client_that_sends_slowly_is_not_held_against_the_upstream() {
+    run(async {
+        let (listener, silent) = (listen().await, listen().await);
+        let upstreams = std::rc::Rc::new(to_sockets(vec![socket(&listener)], 0));
+        tokio::task::spawn_local(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            read_request(&mut stream, 3).await;
+            stream.write_all(b"HTTP/1.1 204 No\r\n\r\n").await.unwrap();
+        });
+        let (sender, pieces) = tokio::sync::mpsc::channel(1);
+        let slow = post("Content-Length: 3\r\n", OutgoingBody::Stream(pieces, Some(3)));
+        let mut impatient = call();
+        impatient.send_timeout = Duration::from_millis(5);
+        let answer = {
+            let (upstreams, call) = (upstreams.clone(), impatient.clone());
+            tokio::task::spawn_local(async move { upstreams.call(&call, slow).await })
+        };
+        // Time passes while somebody else is waited for in vain.
+        impatient.read_timeout = Duration::from_millis(40);
+        let elsewhere = to_sockets(vec![socket(&silent)], 0);
+        assert_eq!(elsewhere.call(&impatient, get()).await.unwrap_err().status, 504);
+        sender.send(Ok("abc".into())).await.unwrap();
+        assert_eq!(answer.await.unwrap().unwrap().head.status, 204);
+    });
+}

@@ -17,7 +17,7 @@ use tokio::net::UnixDatagram;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use super::place::Placed;
+use super::place::{Placed, Upload};
 use super::reply::WorkerSocket;
 use crate::error::{During, Failure, FailureKind};
 
@@ -97,7 +97,7 @@ impl App {
     }
 
     /// Puts the request into the queue: one datagram, waiting for room if the queue is full.
-    /// Returns the bytes sent.
+    /// Returns the bytes sent, and whether the body still flows.
     pub async fn send(
         &self,
         id: u64,
@@ -105,7 +105,7 @@ impl App {
         vars: &[u8],
         placed: Placed,
         patience: Duration,
-    ) -> Result<u64, Failure> {
+    ) -> Result<(u64, Upload), Failure> {
         let mut head = Vec::with_capacity(REQUEST_HEAD_BYTES);
         RequestHeader {
             id,
@@ -130,8 +130,7 @@ impl App {
             other => other,
         };
         let sent = sent.map_err(|error| Failure::call("sendmsg", &error, During::Sending))?;
-        placed.start_upload();
-        Ok(sent as u64)
+        Ok((sent as u64, placed.start_upload(patience)))
     }
 
     /// The gate opens further for a worker.

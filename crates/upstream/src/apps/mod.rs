@@ -136,12 +136,16 @@ impl AppChannels {
         let placed = Placed::new(vars.len(), body)?;
         let pass = app.enter(call.connect_timeout).await?;
         let ticket = Ticket::open(&self.0.slots, pass);
-        let sent = app.send(ticket.id(), self.0.thread, &vars, placed, call.send_timeout).await?;
+        let (sent, upload) =
+            app.send(ticket.id(), self.0.thread, &vars, placed, call.send_timeout).await?;
         attempt.connect_time = Some(std::time::Duration::ZERO);
         attempt.bytes_sent = sent;
-        let event = match timeout(call.read_timeout, ticket.next()).await {
-            Ok(event) => event,
-            Err(_) => return Err(Failure::timed_out(During::ReadingHead)),
+        let event = loop {
+            match timeout(call.read_timeout, ticket.next()).await {
+                Ok(event) => break event,
+                Err(_) if upload.is_flowing() => {}
+                Err(_) => return Err(Failure::timed_out(During::ReadingHead)),
+            }
         };
         match event {
             Event::Head { mut head, first, end } => {

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
 
 use bytes::Bytes;
 use proto::channel::{BODY_INLINE_BYTES_MAX, BodyPlace, REQUEST_BYTES_MAX, REQUEST_HEAD_BYTES};
@@ -10,6 +12,7 @@ use sys::memory::memory_file;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::error::{Failure, FailureKind};
 use crate::outgoing::OutgoingBody;
@@ -24,6 +27,17 @@ pub(super) struct Placed {
     /// The file or socket, if it is not.
     pub descriptor: Option<OwnedFd>,
     upload: Option<(UnixStream, mpsc::Receiver<io::Result<Bytes>>)>,
+}
+
+/// A body that may still be on its way to the worker.
+#[derive(Debug)]
+pub(super) struct Upload(Option<Weak<()>>);
+
+impl Upload {
+    /// Whether the client is still sending: the worker cannot be asked for its answer yet.
+    pub fn is_flowing(&self) -> bool {
+        self.0.as_ref().is_some_and(|flows| flows.strong_count() != 0)
+    }
 }
 
 impl Placed {
@@ -62,16 +76,21 @@ impl Placed {
     }
 
     /// The request has been sent: a streamed body begins to flow, on a task of its own. It ends
-    /// with the body, or when the worker or the client lets go.
-    pub fn start_upload(self) {
-        let Some((mut socket, mut pieces)) = self.upload else { return };
+    /// with the body, or when the client lets go, or when the worker does or takes nothing for
+    /// `patience`.
+    pub fn start_upload(self, patience: Duration) -> Upload {
+        let Some((mut socket, mut pieces)) = self.upload else { return Upload(None) };
+        let flows = Rc::new(());
+        let upload = Upload(Some(Rc::downgrade(&flows)));
         tokio::task::spawn_local(async move {
+            let _flows = flows;
             while let Some(Ok(piece)) = pieces.recv().await {
-                if socket.write_all(&piece).await.is_err() {
+                if !matches!(timeout(patience, socket.write_all(&piece)).await, Ok(Ok(()))) {
                     return;
                 }
             }
         });
+        upload
     }
 
     fn inline(bytes: Bytes) -> Placed {
