@@ -97,3 +97,13 @@ fn every_directive_is_in_the_tables_once_per_context() {
         }
     }
 }
+
+#[test]
+fn the_reference_page_is_what_the_tables_say() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/nginx-directives.md");
+    let written = fs::read_to_string(page).unwrap();
+    assert!(
+        written == conf_nginx::reference::markdown(),
+        "run `cargo run -p conf-nginx --example reference > docs/nginx-directives.md`"
+    );
+}

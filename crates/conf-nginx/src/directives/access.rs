@@ -10,38 +10,49 @@ use crate::value;
 use crate::walk::Call;
 
 /// The rows.
-pub const ROWS: &[Row] =
-    &[
-        level("allow", ALL_LEVELS | LIMIT_EXCEPT, ONE, "lets a network in", |level, call| {
-            rule(level, call, true)
-        }),
-        level("deny", ALL_LEVELS | LIMIT_EXCEPT, ONE, "keeps a network out", |level, call| {
-            rule(level, call, false)
-        }),
-        // With `allow` and `deny` as the only checks, `any` and `all` mean the same.
-        level("satisfy", ALL_LEVELS, ONE, "which checks must pass", |_, call| match call.arg(0) {
+pub const ROWS: &[Row] = &[
+    level("allow", ALL_LEVELS | LIMIT_EXCEPT, ONE, "lets a network in", |level, call| {
+        rule(level, call, true)
+    }),
+    level("deny", ALL_LEVELS | LIMIT_EXCEPT, ONE, "keeps a network out", |level, call| {
+        rule(level, call, false)
+    }),
+    // With `allow` and `deny` as the only checks, `any` and `all` mean the same.
+    level(
+        "satisfy",
+        ALL_LEVELS,
+        ONE,
+        "which checks must pass; `allow` and `deny` are the only ones",
+        |_, call| match call.arg(0) {
             "all" | "any" => Ok(()),
             _ => Err(call.bad_word(1, ["all", "any"].into_iter())),
-        }),
-        level("auth_basic", ALL_LEVELS | LIMIT_EXCEPT, ONE, "asks for a password", |_, call| {
-            match call.arg(0) {
-                "off" => Ok(()),
-                _ => Err(no_passwords()),
-            }
-        }),
-        level("auth_basic_user_file", ALL_LEVELS | LIMIT_EXCEPT, ONE, "passwords", |_, _| Ok(())),
-        level("auth_request", ALL_LEVELS, ONE, "asks another location", |_, call| {
-            match call.arg(0) {
-                "off" => Ok(()),
-                _ => {
-                    let message = "`auth_request` of nginx's ngx_http_auth_request_module is not \
+        },
+    ),
+    level("auth_basic", ALL_LEVELS | LIMIT_EXCEPT, ONE, "passwords; `off` alone", |_, call| {
+        match call.arg(0) {
+            "off" => Ok(()),
+            _ => Err(no_passwords()),
+        }
+    }),
+    level(
+        "auth_basic_user_file",
+        ALL_LEVELS | LIMIT_EXCEPT,
+        ONE,
+        "has no effect while `auth_basic` is off",
+        |_, _| Ok(()),
+    ),
+    level("auth_request", ALL_LEVELS, ONE, "asks another location; `off` alone", |_, call| {
+        match call.arg(0) {
+            "off" => Ok(()),
+            _ => {
+                let message = "`auth_request` of nginx's ngx_http_auth_request_module is not \
                     supported here";
-                    let hint = "check in the app, or keep nginx in front for this site";
-                    Err(Fault::Hinted(0, message.to_owned(), hint.to_owned()))
-                }
+                let hint = "check in the app, or keep nginx in front for this site";
+                Err(Fault::Hinted(0, message.to_owned(), hint.to_owned()))
             }
-        }),
-    ];
+        }
+    }),
+];
 
 fn no_passwords() -> Fault {
     let message =
@@ -78,7 +89,6 @@ fn network(text: &str) -> Option<(AccessWho, bool)> {
     let bits_max = if address.is_ipv4() { 32 } else { 128 };
     let bits = match length {
         None => bits_max,
-        Some(mask) if mask.contains('.') && address.is_ipv4() => dotted_mask(mask)?,
         Some(digits) => u8::try_from(value::number(digits)?).ok()?,
     };
     if bits > bits_max {
@@ -86,13 +96,6 @@ fn network(text: &str) -> Option<(AccessWho, bool)> {
     }
     let masked = masked(address, bits);
     Some((AccessWho::Network(masked, bits), masked == address))
-}
-
-/// `255.255.255.0` as a number of bits.
-fn dotted_mask(text: &str) -> Option<u8> {
-    let mask = u32::from(text.parse::<std::net::Ipv4Addr>().ok()?);
-    let ones = mask.leading_ones();
-    (mask.count_ones() == ones).then_some(ones as u8)
 }
 
 fn masked(address: IpAddr, bits: u8) -> IpAddr {

@@ -7,7 +7,7 @@ pub const ROWS: &[Row] = &[
     level("autoindex", ALL_LEVELS, ONE, "lists directories", |level, call| {
         call.flag(&mut level.core.autoindex)
     }),
-    level("autoindex_format", ALL_LEVELS, ONE, "form of the listing", |_, call| {
+    level("autoindex_format", ALL_LEVELS, ONE, "form of the listing; `html` alone", |_, call| {
         match call.arg(0) {
             "html" => Ok(()),
             "xml" | "json" | "jsonp" => {

@@ -43,16 +43,20 @@ pub const ROWS: &[Row] = &[
         Shape::Flag,
         "bodies in memory always are in one piece",
     ),
-    level("client_body_in_file_only", ALL_LEVELS, ONE, "keeps every body in a file", |_, call| {
-        match call.arg(0) {
+    level(
+        "client_body_in_file_only",
+        ALL_LEVELS,
+        ONE,
+        "keeps every body in a file; `off` alone",
+        |_, call| match call.arg(0) {
             "off" => Ok(()),
             "on" | "clean" => {
                 let hint = "only `off` is supported here".to_owned();
                 Err(Fault::Hinted(1, "bodies are not kept in files".to_owned(), hint))
             }
             _ => Err(call.bad_word(1, ["off", "on", "clean"].into_iter())),
-        }
-    }),
+        },
+    ),
     level(
         "error_page",
         ALL_LEVELS | LOCATION_IF,

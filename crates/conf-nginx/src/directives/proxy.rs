@@ -40,16 +40,24 @@ pub const ROWS: &[Row] = &[
     level("proxy_cache_convert_head", ALL_LEVELS, ONE, "fetches GET for HEAD", |level, call| {
         call.flag(&mut level.proxy.cache_convert_head)
     }),
-    level("proxy_cookie_domain", ALL_LEVELS, SOME, "changes cookie domains", |_, call| {
+    level(
+        "proxy_cookie_domain",
+        ALL_LEVELS,
+        SOME,
+        "changes cookie domains; `off` alone",
+        |_, call| super::exchange::only(call, "off"),
+    ),
+    level("proxy_cookie_path", ALL_LEVELS, SOME, "changes cookie paths; `off` alone", |_, call| {
         super::exchange::only(call, "off")
     }),
-    level("proxy_cookie_path", ALL_LEVELS, SOME, "changes cookie paths", |_, call| {
-        super::exchange::only(call, "off")
-    }),
-    level("proxy_cookie_flags", ALL_LEVELS, SOME, "changes cookie flags", |_, call| {
-        super::exchange::only(call, "off")
-    }),
-    level("proxy_pass_trailers", ALL_LEVELS, ONE, "passes trailers on", |_, call| {
+    level(
+        "proxy_cookie_flags",
+        ALL_LEVELS,
+        SOME,
+        "changes cookie flags; `off` alone",
+        |_, call| super::exchange::only(call, "off"),
+    ),
+    level("proxy_pass_trailers", ALL_LEVELS, ONE, "passes trailers on; `off` alone", |_, call| {
         super::exchange::only(call, "off")
     }),
     refused("proxy_set_body", "ngx_http_proxy_module", "change the body in the app"),

@@ -69,14 +69,18 @@ pub const ROWS: &[Row] = &[
     level("limit_rate", FLAT | LOCATION_IF, ONE, "bytes per second; 0 alone", |_, call| {
         super::exchange::only(call, "0")
     }),
-    level("disable_symlinks", FLAT, ONE_OR_TWO, "keeps symbolic links out", |_, call| {
-        match call.arg(0) {
+    level(
+        "disable_symlinks",
+        FLAT,
+        ONE_OR_TWO,
+        "keeps symbolic links out; `off` alone",
+        |_, call| match call.arg(0) {
             "off" => Ok(()),
             _ => {
                 let message = "`disable_symlinks` is not supported here".to_owned();
                 let hint = "only `disable_symlinks off` is; keep links out of the directory";
                 Err(Fault::Hinted(0, message, hint.to_owned()))
             }
-        }
-    }),
+        },
+    ),
 ];
