@@ -6,9 +6,9 @@
 //! with, deadlines), `harakiri` (deadlines of requests), `statics` (files without Python),
 //! `listen` (accepting), `log`, `signal`, `wait`.
 //!
-//! With one thread the GIL is kept from parsing to writing and given up only to wait. With more,
-//! a thread takes one event at a time, reads without the GIL, and takes it for the app; a slow
-//! view therefore holds one thread and no other connection.
+//! The GIL is kept from one request to the next and given up only to wait. With one thread events
+//! are taken in batches; with more, a thread takes one at a time, so a slow view holds one thread
+//! and no other connection.
 //!
 //! Locks: `table` guards the connections that no thread has; each of `flights` guards what one
 //! thread is busy with (only with `harakiri`). Neither is held while waiting.
