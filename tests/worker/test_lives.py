@@ -95,6 +95,32 @@ def test_term_is_the_order_to_quiesce_and_the_terminal_is_ignored(start):
     assert worker.exit_code() == 0
 
 
+def test_what_an_app_forks_dies_of_term_and_the_worker_does_not(start, tmp_path):
+    app = tmp_path / "forks.py"
+    app.write_text(
+        "import os, signal, time\n"
+        "def application(environ, start_response):\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        time.sleep(60)\n"
+        "        os._exit(0)\n"
+        "    os.kill(child, signal.SIGTERM)\n"
+        "    status = os.waitpid(child, 0)[1]\n"
+        "    body = str(os.WTERMSIG(status)).encode()\n"
+        "    start_response('200 OK', [('Content-Length', str(len(body)))])\n"
+        "    return [body]\n"
+    )
+    source = {"File": {"path": str(app), "callable": None}}
+    master = start(load=[{"mount": "", "source": source}])
+    client = Client(master.address)
+    for _ in range(3):
+        client.send("/")
+        status, head, body = client.answer()
+        assert (status, body) == (200, b"15") and "Connection: close" not in head
+    master.workers[0].quiesce()
+    assert master.workers[0].exit_code() == 0
+
+
 def test_a_worker_asks_to_be_recycled_after_its_requests_and_goes_on_until_told(start):
     master = start(limits={"max_requests": 3})
     client = Client(master.address)

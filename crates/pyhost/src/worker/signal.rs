@@ -8,6 +8,10 @@ use std::sync::atomic::{AtomicI32, Ordering};
 /// Where the handler writes; -1 before there is a worker.
 static TERM_PIPE: AtomicI32 = AtomicI32::new(-1);
 
+/// The worker itself: what an app forks (`multiprocessing`) inherits the handler, and must be
+/// ended by SIGTERM as usual.
+static WORKER: AtomicI32 = AtomicI32::new(-1);
+
 /// What the handler writes, told apart from a plain ring.
 const TERM_BYTE: u8 = b'T';
 const RING_BYTE: u8 = b'r';
@@ -28,6 +32,8 @@ impl Wake {
         let (reader, writer) = io::pipe()?;
         sys::socket::set_nonblocking(reader.as_fd())?;
         sys::socket::set_nonblocking(writer.as_fd())?;
+        // Process ids are positive `pid_t`.
+        WORKER.store(std::process::id().cast_signed(), Ordering::Release);
         TERM_PIPE.store(writer.as_raw_fd(), Ordering::Release);
         install_term()?;
         absorb_terminal()?;
@@ -81,6 +87,14 @@ fn install_term() -> io::Result<()> {
 }
 
 extern "C" fn handle_term(_: libc::c_int) {
+    // SAFETY: getpid(2) is async-signal-safe.
+    if unsafe { libc::getpid() } != WORKER.load(Ordering::Acquire) {
+        // SAFETY: signal(2) is async-signal-safe; the default is a valid disposition.
+        unsafe { libc::signal(libc::SIGTERM, libc::SIG_DFL) };
+        // SAFETY: raise(3) is async-signal-safe; it takes effect when this handler returns.
+        unsafe { libc::raise(libc::SIGTERM) };
+        return;
+    }
     let pipe = TERM_PIPE.load(Ordering::Acquire);
     // SAFETY: write(2) is async-signal-safe; the pipe stays open as long as the process.
     unsafe { libc::write(pipe, [TERM_BYTE].as_ptr().cast(), 1) };
