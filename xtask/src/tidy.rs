@@ -18,6 +18,7 @@ const LEVELS: &[(&str, u32)] = &[
     ("conf-nginx", 3),
     ("conf-uwsgi", 2),
     ("route", 2),
+    ("tls", 2),
     ("cache", 2),
     ("net", 3),
     ("upstream", 4),

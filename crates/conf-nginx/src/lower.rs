@@ -156,6 +156,7 @@ impl Builder<'_, '_> {
             fallback,
             head,
             merge_slashes,
+            tls: None,
         });
     }
 

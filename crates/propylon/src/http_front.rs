@@ -80,6 +80,7 @@ fn server(plan: &AppPlan) -> ServerPlan {
             ..HeadLimits::default()
         },
         merge_slashes: false,
+        tls: None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LocationId, RewriteStep, ServerId};
+use super::{LocationId, RewriteStep, ServerId, TlsPlan};
 use crate::{Address, RegexPlan};
 
 /// A listening socket and the servers behind it.
@@ -60,6 +60,8 @@ pub struct ServerPlan {
     pub head: HeadLimits,
     /// `merge_slashes`.
     pub merge_slashes: bool,
+    /// What it says to clients that speak TLS; `None` takes the default server's word.
+    pub tls: Option<Box<TlsPlan>>,
 }
 
 /// Limits and leniencies while a request head is read.

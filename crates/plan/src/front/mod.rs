@@ -5,13 +5,14 @@
 //! [`LocationPlan`] is complete in itself.
 //!
 //! Rooms: [`http`] (servers and listening), [`location`], [`upstream`] (`proxy_pass`,
-//! `uwsgi_pass`), [`cache`], [`log`], [`rewrite`].
+//! `uwsgi_pass`), [`cache`], [`log`], [`rewrite`], [`tls`].
 
 pub mod cache;
 pub mod http;
 pub mod location;
 pub mod log;
 pub mod rewrite;
+pub mod tls;
 pub mod upstream;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ pub use http::{ListenPlan, LocationTree, ServerName, ServerPlan};
 pub use location::{Handler, LocationPlan};
 pub use log::{AccessLog, ErrorLog, LogFormat, LogLevel, LogTarget};
 pub use rewrite::RewriteStep;
+pub use tls::TlsPlan;
 pub use upstream::{Group, UpstreamCall};
 
 /// Index into [`FrontPlan::servers`].
