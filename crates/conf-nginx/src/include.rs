@@ -38,16 +38,17 @@ pub fn files(conf_directory: &Path, pattern: &str) -> Result<Vec<PathBuf>, Strin
     Ok(found)
 }
 
-/// The text of a file, or of its built-in copy if there is none on this machine.
+/// The text of a file.
 pub fn text(path: &Path) -> Result<String, Unreadable> {
-    match read(path) {
-        Ok(bytes) => Ok(into_text(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match builtin::file(path) {
-            Some(text) => Ok(text.to_owned()),
-            None => Err(unreadable(path, &error)),
-        },
-        Err(error) => Err(unreadable(path, &error)),
-    }
+    read(path).map(into_text).map_err(|error| unreadable(path, &error))
+}
+
+/// The built-in copy of a file that is not on this machine, if it is one that stands beside
+/// nginx.conf where nginx is installed.
+pub fn built_in(path: &Path, conf_directory: &Path) -> Option<&'static str> {
+    let beside = path.parent() == Some(conf_directory) || path.starts_with("/etc/nginx");
+    let missing = !path.exists() && !path.is_symlink();
+    if beside && missing { builtin::file(path) } else { None }
 }
 
 fn into_text(bytes: Vec<u8>) -> String {

@@ -234,7 +234,15 @@ impl<'a> Reader<'a> {
             }
         };
         for path in files {
-            match include::text(&path) {
+            let built_in = include::built_in(&path, &self.conf_directory);
+            if built_in.is_some() {
+                let message = format!("\"{}\" is not there", path.display());
+                let hint = Some("a built-in copy is used".to_owned());
+                let at = directive.at_word(1);
+                self.report.add(self.sources, Severity::Notice, at, message, hint);
+            }
+            let text = built_in.map_or_else(|| include::text(&path), |text| Ok(text.to_owned()));
+            match text {
                 Ok(text) => {
                     if text.contains(char::REPLACEMENT_CHARACTER) {
                         let message = format!("\"{}\" is not UTF-8", path.display());

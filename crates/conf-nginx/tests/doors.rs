@@ -158,3 +158,15 @@ fn tuning_without_effect_is_mentioned_once_and_never_in_nginx_s_lines() {
     assert_eq!(loaded.problems.iter().count(), 1);
     assert!(loaded.nginx_lines().is_empty());
 }
+
+#[test]
+fn a_well_known_file_is_built_in_beside_the_configuration_and_nowhere_else() {
+    let folder = Folder::new("builtin");
+    let with = |include: &str| {
+        let text = format!("events {{}}\nhttp {{ include {include}; }}");
+        load(&options(&folder.file("nginx.conf", &text))).plan.is_some()
+    };
+    assert!(with("mime.types"));
+    assert!(!with("/etc/ngnix/mime.types"));
+    assert!(!with("sub/mime.types"));
+}
