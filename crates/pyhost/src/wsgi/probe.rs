@@ -1,6 +1,7 @@
 //! The bridge without a socket, for the project's own tests: one request from bytes, the
 //! response as a Python object. Everything between is the code that serves real requests.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::fd::BorrowedFd;
@@ -56,7 +57,7 @@ impl Probe {
     ) -> PyResult<Bound<'py, PyDict>> {
         let input = match (body, way) {
             (None, _) => Input::Empty,
-            (Some(body), "live") => Input::Live(Box::new(Pieces(body.extract()?))),
+            (Some(body), "live") => Input::Live(Box::new(Pieces(body.extract::<Vec<_>>()?.into()))),
             (Some(body), "file") => spooled(body.extract()?)?,
             (Some(body), _) => Input::Memory(Bytes::from(body.extract::<Vec<u8>>()?)),
         };
@@ -114,14 +115,14 @@ fn spooled(bytes: Vec<u8>) -> PyResult<Input> {
 }
 
 /// A body that arrives in pieces; `None` is the client's early end.
-struct Pieces(Vec<Option<Vec<u8>>>);
+struct Pieces(VecDeque<Option<Vec<u8>>>);
 
 /// A piece of input with this text stands for a fault of ours.
 const FAULT: &[u8] = b"the probe's fault";
 
 impl LiveInput for Pieces {
     fn read(&mut self, _: Python<'_>, bytes_max: usize, out: &mut Vec<u8>) -> io::Result<usize> {
-        let Some(first) = self.0.first_mut() else {
+        let Some(first) = self.0.front_mut() else {
             return Ok(0);
         };
         let Some(piece) = first else {
@@ -133,7 +134,7 @@ impl LiveInput for Pieces {
         out.append(piece);
         *piece = rest;
         if piece.is_empty() {
-            self.0.remove(0);
+            self.0.pop_front();
         }
         Ok(got)
     }
