@@ -1,1 +1,21 @@
-//! TLS.
+//! TLS without sockets: certificates and keys as texts, OpenSSL's names, and a server's settings
+//! as a configuration of rustls.
+//!
+//! Rooms: [`certificate`] (PEM → a key that fits its certificate), [`names`] (OpenSSL's names of
+//! suites, groups and versions), [`server`] (plan → configuration), `choose` (the certificate for
+//! a client), `sessions` (taking sessions up again, for a limited time), `client` (certificates of
+//! clients).
+//!
+//! Invariants: what an operator asks for is met or exceeded, never weakened; keys are never
+//! printed.
+
+pub mod certificate;
+mod choose;
+mod client;
+pub mod names;
+pub mod server;
+mod sessions;
+
+pub use certificate::{CertificateFault, certified};
+pub use client::check_client;
+pub use server::server_config;
