@@ -10,6 +10,8 @@ app = Flask(__name__)
 
 # What differs between two stacks on one machine by nature.
 PRIVATE = {"REMOTE_PORT", "SERVER_PORT", "DOCUMENT_ROOT", "uwsgi.version", "uwsgi.node", "uwsgi.core"}
+# PEP 3333 knows them without HTTP_ only; the originals pass both, which wsgiref.validate refuses.
+PRIVATE |= {"HTTP_CONTENT_LENGTH", "HTTP_CONTENT_TYPE"}
 
 
 @app.route("/")

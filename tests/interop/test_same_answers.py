@@ -163,6 +163,8 @@ DIFFERENT_ON_PURPOSE = {
     # uWSGI's app reads nothing of a chunked body.
     "chunked POST": (200, b"POST 5011 "),
     "chunked POST, large": (200, b"POST 500000 "),
+    # No tunnels: nginx 1.22 takes the target for a broken one, later ones say 405.
+    "CONNECT": (405, b"<html>"),
     # uWSGI closes on what the app did not read: now and then nginx makes a 502 of it.
     "POST that the app does not read": (200, b"did not read"),
 }
@@ -193,8 +195,8 @@ def server_token(answer):
 
 @pytest.mark.parametrize("name", EVERY)
 def test_the_same_request_gets_the_same_answer(original, ours, name):
-    if name in DIFFERENT_ON_PURPOSE:
-        if ours.pair != "ours+uwsgi":
+    if name in DIFFERENT_ON_PURPOSE and not (name == "CONNECT" and ours.pair == "nginx+ours"):
+        if ours.pair != "ours+uwsgi" or name == "CONNECT":
             status, body = DIFFERENT_ON_PURPOSE[name]
             answer = ours.answer(name)
             assert (answer.status, answer.body[: len(body)]) == (status, body)
