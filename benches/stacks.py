@@ -7,7 +7,8 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent
-OURS = str(ROOT / "build" / "bin" / "propylon")
+# Another build can be measured in place: PROPYLON_BENCH_BINARY=target/release/propylon.
+OURS = os.environ.get("PROPYLON_BENCH_BINARY") or str(ROOT / "build" / "bin" / "propylon")
 BESIDE = pathlib.Path(sys.executable).parent
 UWSGI = str(BESIDE / "uwsgi")
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
