@@ -29,6 +29,13 @@ pub fn run(arguments: &[OsString]) -> i32 {
         eprint!("{shown}");
     }
     let Some(plan) = loaded.plan else { return 1 };
+    if plan.sockets.is_empty() && plan.http.is_empty() {
+        eprintln!(
+            "propylon: no address to serve on\n  hint: write `http = :8000`, `http-socket = :8000` \
+             or `socket = app.sock`"
+        );
+        return 1;
+    }
     let launch = match launch(plan) {
         Ok(launch) => launch,
         Err(text) => {

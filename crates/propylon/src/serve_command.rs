@@ -145,6 +145,11 @@ fn read_app(request: &Request, first: bool) -> Result<AppLaunch, String> {
     let Some(mut plan) = loaded.plan else {
         return Err(if first { String::new() } else { errors.join("\n") });
     };
+    if plan.load.is_empty() {
+        return Err("propylon: no app is named\n  hint: `propylon serve wsgi:app`, or `--ini \
+                    FILE` with `module = wsgi:app` in it"
+            .to_owned());
+    }
     if bare {
         plan.processes = std::thread::available_parallelism().map_or(1, |count| count.get() as u32);
         plan.threads = USUAL_THREADS;

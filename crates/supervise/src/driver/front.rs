@@ -66,7 +66,8 @@ pub fn open(sockets: &mut Sockets, plan: FrontPlan) -> Result<Generation, String
         // The kernel's own words without Rust's "(os error N)".
         let words = error.source.to_string();
         let words = words.split(" (os error").next().unwrap_or_default().to_owned();
-        let what = error.what.replacen("cannot listen on ", "bind() to ", 1).replace('`', "");
+        let what = error.what.replacen("cannot listen on ", "bind() to ", 1);
+        let what = what.replacen("`/", "`unix:/", 1).replace('`', "");
         format!("{what} failed ({code}: {words}){}", hint.unwrap_or_default())
     })?;
     let owner = front_credentials(&plan)?.and_then(|who| who.uid);
