@@ -58,6 +58,41 @@ pub fn front_for(plan: &AppPlan, addresses: &[Address]) -> FrontPlan {
     front
 }
 
+/// Adds the app's own `http` addresses to a site that does not listen there itself.
+pub fn add_to(front: &mut FrontPlan, plan: &AppPlan) {
+    let taken = |address: &&Address| front.listens.iter().all(|one| one.address != **address);
+    let addresses: Vec<Address> = plan.http.iter().filter(taken).cloned().collect();
+    if addresses.is_empty() {
+        return;
+    }
+    let own = front_for(plan, &addresses);
+    let server_id = ServerId(front.servers.len() as u32);
+    let location_id = LocationId(front.locations.len() as u32);
+    let group_id = GroupId(front.groups.len() as u32);
+    let types_id = TypesId(front.types.len() as u32);
+    for mut listen in own.listens {
+        listen.default_server = server_id;
+        listen.servers = vec![server_id];
+        front.listens.push(listen);
+    }
+    for mut server in own.servers {
+        server.fallback = location_id;
+        for prefix in &mut server.tree.prefixes {
+            prefix.location = location_id;
+        }
+        front.servers.push(server);
+    }
+    for mut location in own.locations {
+        location.types = types_id;
+        if let Handler::Upstream(call) = &mut location.handler {
+            call.target = Target::Group(group_id);
+        }
+        front.locations.push(location);
+    }
+    front.groups.extend(own.groups);
+    front.types.extend(own.types);
+}
+
 fn server(plan: &AppPlan) -> ServerPlan {
     ServerPlan {
         names: Vec::new(),
@@ -244,5 +279,27 @@ fn manners(plan: &AppPlan) -> Manners {
         max_ranges: None,
         tcp_nodelay: true,
         sendfile: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_app_added_to_a_site_refers_only_to_its_own_server_location_and_group() {
+        let context = conf_uwsgi::Context::of_this_process();
+        let words = ["-w", "wsgi:app", "--http", "127.0.0.1:5000"].map(Into::into);
+        let app = conf_uwsgi::load(&words, &[], &context).plan.unwrap();
+        let mut front = front_for(&app, &["127.0.0.1:80".parse().map(Address::Inet).unwrap()]);
+        add_to(&mut front, &app);
+        add_to(&mut front, &app);
+        assert_eq!(front.listens.len(), 2);
+        let listen = &front.listens[1];
+        assert_eq!((listen.default_server, front.servers.len()), (ServerId(1), 2));
+        assert_eq!(front.servers[1].fallback, LocationId(1));
+        assert_eq!(front.servers[1].tree.prefixes[0].location, LocationId(1));
+        let Handler::Upstream(call) = &front.locations[1].handler else { panic!() };
+        assert!(matches!(call.target, Target::Group(GroupId(1))));
     }
 }

@@ -110,13 +110,19 @@ fn addresses(text: &str) -> Result<Vec<SocketAddr>, String> {
 /// Reads both halves; `first` shows warnings as well.
 fn read(request: &Request, first: bool) -> Result<(AppLaunch, FrontPlan), String> {
     let app = read_app(request, first)?;
-    let mut front = match &request.site {
-        Some(site) => read_site(site)?,
+    let front = match &request.site {
+        Some(site) => finish_site(read_site(site)?, &app.plan),
         None => built_in(&app.plan, &request.listen),
     };
-    front.main.daemon = false;
-    join::join(&mut front, &app.plan);
     Ok((app, front))
+}
+
+/// A site beside its app: in the foreground, joined to it, with the app's own addresses.
+fn finish_site(mut front: FrontPlan, app: &AppPlan) -> FrontPlan {
+    front.main.daemon = false;
+    join::join(&mut front, app);
+    http_front::add_to(&mut front, app);
+    front
 }
 
 fn read_app(request: &Request, first: bool) -> Result<AppLaunch, String> {
@@ -267,11 +273,9 @@ fn reload(request: &Request) -> Reloaded {
             // One half is broken: the other one need not wait for it.
             let app = read_app(request, false);
             let front = match (&request.site, &app) {
-                (Some(site), Ok(launch)) => Some(read_site(site).map(|mut front| {
-                    front.main.daemon = false;
-                    join::join(&mut front, &launch.plan);
-                    front
-                })),
+                (Some(site), Ok(launch)) => {
+                    Some(read_site(site).map(|front| finish_site(front, &launch.plan)))
+                }
                 _ => None,
             };
             let app = app.map_err(|_| text);
