@@ -10,14 +10,16 @@ import shutil
 import subprocess
 
 import maturin
-from maturin import (  # noqa: F401  (the rest of PEP 517 is maturin's own)
-    build_sdist,
-    get_requires_for_build_sdist,
-    get_requires_for_build_wheel,
-    prepare_metadata_for_build_wheel,
-)
+from maturin import build_sdist, get_requires_for_build_sdist, get_requires_for_build_wheel  # noqa: F401
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# As named in pyproject.toml; maturin wants it to exist for whatever it is asked.
+SCRIPTS = ROOT / "build" / "wheel" / "propylon.data" / "scripts"
+
+
+def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None):
+    SCRIPTS.mkdir(parents=True, exist_ok=True)
+    return maturin.prepare_metadata_for_build_wheel(metadata_directory, config_settings)
 
 
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
@@ -36,6 +38,5 @@ def _build_executable():
         stdout=subprocess.PIPE,
     )
     target = pathlib.Path(json.loads(metadata.stdout)["target_directory"])
-    scripts = ROOT / "build" / "wheel" / "propylon.data" / "scripts"
-    scripts.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(target / "release" / "propylon", scripts / "propylon")
+    SCRIPTS.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(target / "release" / "propylon", SCRIPTS / "propylon")
