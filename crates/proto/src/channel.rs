@@ -10,7 +10,8 @@
 //!
 //! A request is one datagram: head, variables, and either a small body inline or a descriptor
 //! (a file, or a stream socket for unbuffered uploads). Replies are frames; the end of a
-//! response is explicit ([`FLAG_END`]), so an answer that was cut is seen to be cut. A response
+//! response is explicit ([`FLAG_END`]), so an answer that was cut is seen to be cut. When a client
+//! goes away before that, the front tells the worker so ([`ReplyKind::Cancel`]). A response
 //! larger than [`REPLY_INLINE_BYTES_MAX`] goes on over a stream socket of its own
 //! ([`ReplyKind::Stream`]), so that one slow client never blocks the answers of others; a file
 //! goes as its descriptor ([`ReplyKind::File`]).
@@ -96,6 +97,9 @@ pub enum ReplyKind {
     /// The response cannot be completed; payload: status to answer if nothing was sent yet
     /// (u16 little endian), then a message for the log.
     Abort,
+    /// From the front to the worker, on the same socket: nobody waits for that answer any more.
+    /// No payload.
+    Cancel,
 }
 
 /// Fixed head of a reply frame.
@@ -176,6 +180,8 @@ impl ReplyHeader {
             ReplyKind::File => 2,
             ReplyKind::Stream => 3,
             ReplyKind::Abort => 4,
+            ReplyKind::Cancel => 5,
+            ReplyKind::Cancel => 5,
         };
         let mut out = [0; REPLY_HEAD_BYTES];
         out[..8].copy_from_slice(&self.id.to_le_bytes());
@@ -198,6 +204,8 @@ impl ReplyHeader {
                 Some(2) => ReplyKind::File,
                 Some(3) => ReplyKind::Stream,
                 Some(4) => ReplyKind::Abort,
+                Some(5) => ReplyKind::Cancel,
+                Some(5) => ReplyKind::Cancel,
                 Some(_) => return Err(ChannelError::UnknownKind),
                 None => return Err(ChannelError::TooShort),
             },

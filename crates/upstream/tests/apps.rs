@@ -111,6 +111,16 @@ impl Stage {
         self.reply_with_head(id, ReplyKind::Head, flags, (&head, body), &[]);
     }
 
+    /// The id that the front does not want answered any more, if it said so.
+    fn cancelled(&self) -> Option<u64> {
+        let mut frame = [0; 64];
+        let socket = self.replies.as_ref().unwrap().as_fd();
+        let bytes = recv_with_fds(socket, &mut frame, &mut Vec::new(), libc::MSG_DONTWAIT).ok()?;
+        let header = ReplyHeader::decode(&frame[..bytes]).unwrap();
+        assert_eq!((bytes, header.kind), (16, ReplyKind::Cancel));
+        Some(header.id)
+    }
+
     fn note_on_scoreboard(&self, seat: usize, id: u64) {
         self.scoreboard.at(seat * SLOT_WORDS).store(id + 1, Ordering::Release);
     }
@@ -197,6 +207,54 @@ fn an_abort_before_the_head_has_the_status_the_worker_chose() {
         stage.reply(id, ReplyKind::Abort, 0, &[&504u16.to_le_bytes()[..], b"slow"].concat(), &[]);
         let error = call.await.unwrap().unwrap_err();
         assert_eq!((error.status, error.message.as_str()), (504, "slow"));
+    });
+}
+
+#[test]
+fn a_worker_hears_when_nobody_waits_for_its_answer_any_more_and_only_then() {
+    run(async {
+        let stage = Stage::new();
+        // Begun, no word yet: the scoreboard tells whom to ask.
+        let call = stage.call(packet(OutgoingBody::None));
+        let id = stage.receive().await.header.id;
+        stage.note_on_scoreboard(0, id);
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled());
+        assert_eq!((stage.cancelled(), stage.cancelled()), (Some(id), None));
+        // In the middle of the body.
+        let call = stage.call(packet(OutgoingBody::None));
+        let id = stage.receive().await.header.id;
+        stage.reply_head(id, 0, &[], b"begun");
+        drop(call.await.unwrap().unwrap());
+        assert_eq!((stage.cancelled(), stage.cancelled()), (Some(id), None));
+        // Still in the queue: with the first frame.
+        let call = stage.call(packet(OutgoingBody::None));
+        while stage.queue_is_empty() {
+            tokio::task::yield_now().await;
+        }
+        call.abort();
+        assert!(call.await.unwrap_err().is_cancelled());
+        assert_eq!(stage.cancelled(), None);
+        let late = id + (1 << 24);
+        stage.reply_head(late, 0, &[], b"begun");
+        let cancelled = loop {
+            match stage.cancelled() {
+                None => tokio::task::yield_now().await,
+                Some(id) => break id,
+            }
+        };
+        assert_eq!(cancelled, late);
+        // A whole answer, read or not.
+        let call = stage.call(packet(OutgoingBody::None));
+        let id = stage.receive().await.header.id;
+        stage.reply_head(id, 0, &[], b"begun");
+        let answer = call.await.unwrap().unwrap();
+        stage.reply(id, ReplyKind::Data, FLAG_END, b"done", &[]);
+        for _ in 0..8 {
+            tokio::task::yield_now().await;
+        }
+        drop(answer);
+        assert_eq!(stage.cancelled(), None);
     });
 }
 

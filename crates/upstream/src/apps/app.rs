@@ -149,6 +149,13 @@ impl App {
     }
 }
 
+impl Pass {
+    /// The app it admits to.
+    pub(super) fn app(&self) -> &App {
+        &self.0
+    }
+}
+
 impl Drop for Pass {
     fn drop(&mut self) {
         match self.0.gate_debt.get() {

@@ -2,12 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use message::{BodyLength, Header, KnownHeader, ResponseHead};
@@ -15,7 +15,7 @@ use proto::channel::{
     FLAG_END, REPLY_FRAME_BYTES_MAX, REPLY_HEAD_BYTES, ReplyHead, ReplyHeader, ReplyKind,
     SLOT_WORDS,
 };
-use sys::fdpass::recv_two_with_fds;
+use sys::fdpass::{recv_two_with_fds, send_with_fds};
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 
@@ -52,6 +52,41 @@ enum Left {
     Nothing,
     /// The worker is gone.
     End,
+}
+
+impl WorkerSocket {
+    /// Tells the worker that nobody waits for that answer any more. A socket that is full has a
+    /// worker behind it that is behind with much else; it finds out at its end.
+    fn cancel(&self, id: u64) {
+        let frame = ReplyHeader { id, kind: ReplyKind::Cancel, flags: 0, head_bytes: 0 }.encode();
+        let socket = self.socket.as_fd();
+        let _ = send_with_fds(socket, &[IoSlice::new(&frame)], &[], libc::MSG_DONTWAIT);
+    }
+}
+
+impl App {
+    /// A request ends before its answer: whoever works on it hears so. `worker` is who began to
+    /// answer; before that the scoreboard knows who has taken it out of the queue, if anybody.
+    pub fn cancel(&self, id: u64, worker: Option<WorkerKey>) {
+        let workers = self.workers.borrow();
+        let has_begun = |candidate: &&Rc<WorkerSocket>| match worker {
+            Some(key) => candidate.key == key,
+            None => self
+                .words(candidate.seat)
+                .any(|word| word.load(Ordering::Acquire).checked_sub(1) == Some(id)),
+        };
+        if let Some(found) = workers.values().find(has_begun) {
+            found.cancel(id);
+        }
+    }
+
+    /// Of each thread on that seat the word that names its request.
+    fn words(&self, seat: u32) -> impl Iterator<Item = &AtomicU64> {
+        let threads = self.threads as usize;
+        let word = move |thread| (seat as usize * threads + thread) * SLOT_WORDS;
+        let board = &self.scoreboard;
+        (0..threads).map(word).filter(|word| *word < board.len()).map(|word| board.at(word))
+    }
 }
 
 /// Reads a worker's replies until it is gone.
@@ -158,7 +193,12 @@ impl Inbox {
     ) -> bool {
         let found = event(frame.unwrap_or(&[]), descriptors.drain(..));
         let Some((id, event)) = found else { return false };
-        self.slots.borrow_mut().deliver(id, event, worker.key);
+        let goes_on = !event.is_last();
+        let wanted = self.slots.borrow_mut().deliver(id, event, worker.key);
+        if goes_on && !wanted {
+            // It was still in the queue when its client went.
+            worker.cancel(id);
+        }
         true
     }
 
@@ -173,12 +213,7 @@ impl Inbox {
         if worker.superseded.get() {
             return;
         }
-        for thread in 0..app.threads as usize {
-            let word = (worker.seat as usize * app.threads as usize + thread) * SLOT_WORDS;
-            if word >= app.scoreboard.len() {
-                return;
-            }
-            let word = app.scoreboard.at(word);
+        for word in app.words(worker.seat) {
             let noted = word.load(Ordering::Acquire);
             let Some(id) = noted.checked_sub(1) else { continue };
             if slots.is_open(id) {
@@ -211,6 +246,8 @@ fn event(frame: &[u8], mut descriptors: impl Iterator<Item = OwnedFd>) -> Option
             let message = String::from_utf8_lossy(payload.get(2..)?).into_owned();
             Event::Abort { status, message }
         }
+        // Only we say that.
+        ReplyKind::Cancel => return None,
     };
     Some((header.id, event))
 }

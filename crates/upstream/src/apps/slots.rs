@@ -56,6 +56,19 @@ struct Slot {
     events: VecDeque<Event>,
     waker: Option<Waker>,
     worker: Option<WorkerKey>,
+    /// The worker has said the last thing that it has to say here.
+    complete: bool,
+}
+
+impl Event {
+    /// Whether nothing follows on the reply socket. Of a stream the worker sees itself that
+    /// nobody reads it.
+    pub fn is_last(&self) -> bool {
+        match self {
+            Event::Head { end, .. } | Event::Data { end, .. } | Event::File { end, .. } => *end,
+            Event::Stream(_) | Event::Abort { .. } | Event::Died => true,
+        }
+    }
 }
 
 impl Slots {
@@ -85,15 +98,16 @@ impl Slots {
             .filter(|slot| is_ours && slot.taken && slot.generation == generation)
     }
 
-    /// Hands an event to the request that waits for it; dropped if nobody does.
-    pub fn deliver(&mut self, id: u64, event: Event, worker: WorkerKey) {
-        if let Some(slot) = self.get(id) {
-            slot.worker = Some(worker);
-            slot.events.push_back(event);
-            if let Some(waker) = slot.waker.take() {
-                waker.wake();
-            }
+    /// Hands an event to the request that waits for it; false if nobody does.
+    pub fn deliver(&mut self, id: u64, event: Event, worker: WorkerKey) -> bool {
+        let Some(slot) = self.get(id) else { return false };
+        slot.worker = Some(worker);
+        slot.complete |= event.is_last();
+        slot.events.push_back(event);
+        if let Some(waker) = slot.waker.take() {
+            waker.wake();
         }
+        true
     }
 
     /// Whether that request is under way here.
@@ -106,6 +120,7 @@ impl Slots {
         let orphans =
             self.slots.iter_mut().filter(|slot| slot.taken && slot.worker == Some(worker));
         for slot in orphans {
+            slot.complete = true;
             slot.events.push_back(Event::Died);
             if let Some(waker) = slot.waker.take() {
                 waker.wake();
@@ -113,30 +128,33 @@ impl Slots {
         }
     }
 
-    fn close(&mut self, id: u64) {
-        if let Some(slot) = self.get(id) {
-            slot.taken = false;
-            slot.events.clear();
-            slot.waker = None;
-            slot.worker = None;
-            self.free.push((id & ((1 << PLACE_BITS) - 1)) as u32);
-        }
+    /// Frees an id. `Err` if its answer was not complete: whoever began it, if anybody.
+    fn close(&mut self, id: u64) -> Result<(), Option<WorkerKey>> {
+        let Some(slot) = self.get(id) else { return Ok(()) };
+        slot.taken = false;
+        slot.events.clear();
+        slot.waker = None;
+        let worker = slot.worker.take();
+        let complete = std::mem::take(&mut slot.complete);
+        self.free.push((id & ((1 << PLACE_BITS) - 1)) as u32);
+        if complete { Ok(()) } else { Err(worker) }
     }
 }
 
-/// A request under way; frees its id when dropped.
+/// A request under way. When dropped it frees its id, and if its answer was not complete the
+/// worker hears that nobody waits for it.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     slots: Rc<RefCell<Slots>>,
     id: u64,
     /// Its place before the app, given back when the request is over.
-    _pass: Pass,
+    pass: Pass,
 }
 
 impl Ticket {
     pub(super) fn open(slots: &Rc<RefCell<Slots>>, pass: Pass) -> Ticket {
         let id = slots.borrow_mut().open();
-        Ticket { slots: slots.clone(), id, _pass: pass }
+        Ticket { slots: slots.clone(), id, pass }
     }
 
     pub(super) fn id(&self) -> u64 {
@@ -167,6 +185,9 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.slots.borrow_mut().close(self.id);
+        let closed = self.slots.borrow_mut().close(self.id);
+        if let Err(worker) = closed {
+            self.pass.app().cancel(self.id, worker);
+        }
     }
 }
