@@ -181,7 +181,6 @@ impl ReplyHeader {
             ReplyKind::Stream => 3,
             ReplyKind::Abort => 4,
             ReplyKind::Cancel => 5,
-            ReplyKind::Cancel => 5,
         };
         let mut out = [0; REPLY_HEAD_BYTES];
         out[..8].copy_from_slice(&self.id.to_le_bytes());
@@ -204,7 +203,6 @@ impl ReplyHeader {
                 Some(2) => ReplyKind::File,
                 Some(3) => ReplyKind::Stream,
                 Some(4) => ReplyKind::Abort,
-                Some(5) => ReplyKind::Cancel,
                 Some(5) => ReplyKind::Cancel,
                 Some(_) => return Err(ChannelError::UnknownKind),
                 None => return Err(ChannelError::TooShort),
