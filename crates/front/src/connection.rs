@@ -8,16 +8,19 @@
 //! ```
 
 use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use message::{BodyLength, Method, RequestHead, Version};
 use net::{Peer, Stream};
 use plan::Address;
 use plan::front::{LogLevel, ServerId};
-use proto::http1::{RequestError, RequestReader};
+use proto::http1::{RequestError, RequestLimits, RequestReader};
 
 use crate::exchange::{Client, Exchange, Sent, UpstreamFacts};
 use crate::phases::{self, Next, Outcome, Start};
@@ -25,6 +28,7 @@ use crate::request_body::RequestBody;
 use crate::runtime::Active;
 use crate::thread::Thread;
 use crate::wire::{Wire, WireEnd};
+use crate::secure::{self, Security};
 use crate::{error_pages, finish};
 
 /// Facts about an accepted connection.
@@ -42,6 +46,7 @@ pub fn client(number: u64, stream: &Stream, peer: Peer, listen: Address) -> Clie
         listen_index: Cell::new((0, usize::MAX)),
         opened: Instant::now(),
         requests: Cell::new(0),
+        security: Security::Plain,
     }
 }
 
@@ -81,16 +86,23 @@ impl Drop for Counted {
 }
 
 /// Serves a connection to its end.
-pub async fn serve(thread: Rc<Thread>, stream: Stream, client: Client) {
+pub async fn serve(thread: Rc<Thread>, mut stream: Stream, mut client: Client) {
     let _counted = Counted::new(thread.clone());
+    if secure::is_wanted(&thread, &client) {
+        // In a box: idle connections must not be as large as ones that shake hands.
+        let secured = Box::pin(secure::begin(&thread, stream, &mut client)).await;
+        stream = match secured {
+            Some(secured) => secured,
+            None => return,
+        };
+    }
     let client = Rc::new(client);
     let mut wire = Wire::new(stream, thread.clone());
     let mut reader = RequestReader::new();
-    let Some(mut active) = thread.active() else { return };
     loop {
-        let head = next_head(&thread, &active, &mut wire, &mut reader, &client).await;
-        let Some(current) = thread.active() else { return };
-        active = current;
+        // Between requests no configuration is held: one that is replaced can go.
+        let head = next_head(&thread, &mut wire, &mut reader, &client).await;
+        let Some(active) = thread.active() else { return };
         let after = match head {
             Head::Over => return,
             Head::Complete(head) => {
@@ -98,10 +110,12 @@ pub async fn serve(thread: Rc<Thread>, stream: Stream, client: Client) {
                 thread.counters.requests.fetch_add(1, Ordering::Relaxed);
                 let mut exchange = exchange(&thread, &active, &client, head);
                 exchange.pipelined = !wire.buffer.is_empty();
-                Box::pin(one(&mut wire, &mut exchange)).await
+                guarded(&mut wire, &mut exchange).await
             }
-            Head::Refused(error) => refuse(&thread, &active, &client, &mut wire, Some(error)).await,
-            Head::TooSlow => refuse(&thread, &active, &client, &mut wire, None).await,
+            Head::Refused(error) => {
+                Box::pin(refuse(&thread, &active, &client, &mut wire, Some(error))).await
+            }
+            Head::TooSlow => Box::pin(refuse(&thread, &active, &client, &mut wire, None)).await,
         };
         match after {
             After::KeepAlive => {}
@@ -110,6 +124,7 @@ pub async fn serve(thread: Rc<Thread>, stream: Stream, client: Client) {
                 let server = active.server(default_server(&active, &client));
                 let manners = &active.location(server.fallback).manners;
                 let (each, whole) = (manners.lingering_timeout, manners.lingering_time);
+                drop(active);
                 return wire.lingering_close(each, whole).await;
             }
         }
@@ -122,7 +137,7 @@ fn default_server(active: &Active, client: &Client) -> ServerId {
     listen.map_or(ServerId(0), |listen| listen.default_server)
 }
 
-fn listen_index(active: &Active, client: &Client) -> usize {
+pub fn listen_index(active: &Active, client: &Client) -> usize {
     let (generation, index) = client.listen_index.get();
     if generation == active.shared.generation {
         return index;
@@ -132,28 +147,43 @@ fn listen_index(active: &Active, client: &Client) -> usize {
     index
 }
 
-/// Reads until a head is complete. Limits are those of the default server.
+/// What a connection waits by.
+struct Limits {
+    head: RequestLimits,
+    head_time: Duration,
+    idle_time: Duration,
+}
+
+impl Limits {
+    /// Those of the default server: nobody knows yet whose request it is.
+    fn of(thread: &Thread, client: &Client) -> Option<Limits> {
+        let active = thread.active()?;
+        let id = default_server(&active, client);
+        let (head, head_time) = active.limits(id);
+        let server = active.server(id);
+        let idle_time = active.location(server.fallback).manners.keepalive_timeout;
+        Some(Limits { head, head_time, idle_time })
+    }
+}
+
+/// Reads until a head is complete.
 async fn next_head(
     thread: &Rc<Thread>,
-    active: &Rc<Active>,
     wire: &mut Wire,
     reader: &mut RequestReader,
     client: &Client,
 ) -> Head {
-    let server = default_server(active, client);
-    let mut limits = active.limits(server);
-    let mut waiting = true;
+    let Some(mut limits) = Limits::of(thread, client) else { return Head::Over };
+    // Whether part of the head has come and its time runs.
+    let mut begun = false;
     let first = client.requests.get() == 0;
     if wire.buffer.is_empty() {
-        let manners = &active.location(active.server(server).fallback).manners;
         wire.watched.idle(true);
-        wire.watched.patience(if first { limits.1 } else { manners.keepalive_timeout });
-    } else {
-        waiting = false;
+        wire.watched.patience(if first { limits.head_time } else { limits.idle_time });
     }
     loop {
         if !wire.buffer.is_empty() {
-            match reader.next_head(&mut wire.buffer, &limits.0) {
+            match reader.next_head(&mut wire.buffer, &limits.head) {
                 Ok(Some(head)) => {
                     wire.watched.idle(false);
                     return Head::Complete(head);
@@ -161,18 +191,18 @@ async fn next_head(
                 Ok(None) => {}
                 Err(error) => return Head::Refused(error),
             }
-            if waiting {
-                waiting = false;
+            if !begun {
+                begun = true;
                 wire.watched.idle(false);
-                if let Some(active) = thread.active() {
-                    limits = active.limits(default_server(&active, client));
+                if let Some(current) = Limits::of(thread, client) {
+                    limits = current;
                 }
-                wire.watched.patience(limits.1);
+                wire.watched.patience(limits.head_time);
             }
         }
         match wire.fill().await {
             Ok(()) => {}
-            Err(WireEnd::TimedOut) if !waiting => return Head::TooSlow,
+            Err(WireEnd::TimedOut) if begun => return Head::TooSlow,
             Err(_) => return Head::Over,
         }
     }
@@ -257,15 +287,38 @@ fn share(head: &Bytes, text: std::borrow::Cow<'_, [u8]>) -> Bytes {
     }
 }
 
+/// Answers one request; a panic on the way is a 500 of this request and nobody else's matter.
+async fn guarded(wire: &mut Wire, exchange: &mut Exchange) -> After {
+    let answered = {
+        let mut answering = std::pin::pin!(one(wire, exchange));
+        poll_fn(|context| {
+            match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(context))) {
+                Ok(poll) => poll.map(Some),
+                Err(_) => Poll::Ready(None),
+            }
+        })
+        .await
+    };
+    if let Some(after) = answered {
+        return after;
+    }
+    exchange.log(LogLevel::Alert, "a defect of this server ended the request");
+    if exchange.sent.status == 0 {
+        let outcome = error_pages::plain(exchange, 500);
+        let next = phases::settle(exchange, outcome);
+        return Box::pin(answer(wire, exchange, next)).await;
+    }
+    After::Close
+}
+
 /// Answers one request.
 async fn one(wire: &mut Wire, exchange: &mut Exchange) -> After {
-    let next = match place(exchange) {
+    let invalid = "client sent invalid request while reading client request line";
+    let placed = place(exchange).map_err(|status| (status, invalid));
+    let next = match placed.and_then(|()| secure::admit(exchange)) {
         Ok(()) => phases::run(exchange, Start::Server),
-        Err(status) => {
-            exchange.log(
-                LogLevel::Info,
-                "client sent invalid request while reading client request line",
-            );
+        Err((status, reason)) => {
+            exchange.log(LogLevel::Info, reason);
             phases::settle(exchange, Outcome::Status(status))
         }
     };

@@ -14,6 +14,7 @@ use upstream::CallTrace;
 
 use crate::request_body::RequestBody;
 use crate::runtime::Active;
+use crate::secure::Security;
 use crate::thread::Thread;
 
 /// Internal redirects one request may take; a configuration that needs more goes in a circle.
@@ -38,6 +39,8 @@ pub struct Client {
     pub opened: Instant,
     /// Requests that have begun on it.
     pub requests: Cell<u32>,
+    /// Whether it is under TLS.
+    pub security: Security,
 }
 
 /// What went out, for the log and `$sent_http_NAME`.

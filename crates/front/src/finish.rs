@@ -125,9 +125,11 @@ pub async fn send(wire: &mut Wire, exchange: &mut Exchange, mut response: Respon
         Body::Memory(bytes) if !chunked => small(wire, exchange, &mut out, &bytes).await,
         mut body => {
             let head = Bytes::copy_from_slice(&out);
-            let mut outflow = Outflow::new(chunked, manners.send_timeout, waiting(exchange));
+            let mut outflow =
+                Box::new(Outflow::new(chunked, manners.send_timeout, waiting(exchange)));
             let length = if exchange.is_head() { None } else { response.length };
-            let flown = outflow.send(wire, head, &mut body, length).await;
+            // In a box: idle connections must not be as large as sending ones.
+            let flown = Box::pin(outflow.send(wire, head, &mut body, length)).await;
             exchange.sent.bytes += outflow.bytes;
             exchange.sent.body_bytes += outflow.body_bytes;
             account(exchange, body);
@@ -140,6 +142,9 @@ pub async fn send(wire: &mut Wire, exchange: &mut Exchange, mut response: Respon
         if manners.reset_timed_out {
             wire.stream.reset_on_close();
         }
+    }
+    if flown != Flown::Whole {
+        wire.stream.cut();
     }
     exchange.sent.complete = flown == Flown::Whole;
     flown == Flown::Whole && keep_alive

@@ -1,8 +1,8 @@
 //! The web server: client connections and the phases of their requests.
 //!
 //! Rooms, from the outside in: [`process`] (orders from the master), `thread` (one runtime each),
-//! `runtime` (a configuration in use), `connection` (one request after the other), `wire` (bytes
-//! in and out), `exchange` (one request), `phases` (from URI to content), `content` (files),
+//! `runtime` (a configuration in use), `connection` (one request after the other), `secure` (TLS),
+//! `wire` (bytes in and out), `exchange` (one request), `phases` (from URI to content), `content` (files),
 //! `call` (upstreams and their cache), `error_pages`, `filter` and `finish` (from response to
 //! bytes), `outflow` and `relay` (bodies), `variables`, `log`.
 //!
@@ -31,6 +31,7 @@ mod relay;
 mod request_body;
 mod response;
 mod runtime;
+mod secure;
 mod status;
 mod thread;
 mod upstream_body;

@@ -32,10 +32,12 @@ pub fn set_location(exchange: &Exchange, response: &mut Response, location: Byte
         response.headers.insert(0, Header::known(KnownHeader::Location, location));
         return;
     }
-    let mut absolute = b"http://".to_vec();
+    let security = &exchange.client.security;
+    let mut absolute = security.scheme().as_bytes().to_vec();
+    absolute.extend_from_slice(b"://");
     absolute.extend_from_slice(&exchange.redirect_host());
     let port = exchange.client.local.map(|local| local.port());
-    if let Some(port) = port.filter(|&port| manners.port_in_redirect && port != 80) {
+    if let Some(port) = port.filter(|&port| manners.port_in_redirect && port != security.port()) {
         let _ = write!(absolute, ":{port}");
     }
     absolute.extend_from_slice(&location);

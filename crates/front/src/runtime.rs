@@ -18,6 +18,7 @@ use upstream::{AppChannels, PeerStates, Upstreams};
 
 use crate::log::LogFiles;
 use crate::process::MasterLine;
+use crate::secure::Tls;
 
 /// One configuration.
 pub struct Runtime {
@@ -27,6 +28,8 @@ pub struct Runtime {
     pub plan: FrontPlan,
     /// The plan's names and patterns, compiled.
     pub router: Router,
+    /// TLS, server by server.
+    pub tls: Tls,
     /// Health of the peers.
     peers: Arc<PeerStates>,
     /// Cache zones, in the plan's order.
@@ -44,16 +47,17 @@ impl Runtime {
     /// If a regex does not compile or a number points nowhere; the text is for the log.
     pub fn new(
         generation: u64,
-        plan: FrontPlan,
+        mut plan: FrontPlan,
         logs: Vec<OwnedFd>,
         stores: Vec<Arc<Store>>,
         master: Arc<MasterLine>,
     ) -> Result<Runtime, String> {
         check(&plan)?;
         let router = Router::new(&plan).map_err(|error| error.to_string())?;
+        let tls = Tls::take(&mut plan)?;
         let peers = PeerStates::new(&plan);
         let logs = LogFiles::new(logs);
-        Ok(Runtime { generation, plan, router, peers, stores, logs, master })
+        Ok(Runtime { generation, plan, router, tls, peers, stores, logs, master })
     }
 }
 

@@ -91,11 +91,32 @@ impl Exchange {
             Variable::Pipe => {
                 put(out, if self.client.requests.get() > 1 && self.pipelined { b"p" } else { b"." })
             }
-            Variable::Http2 | Variable::Https => Some(true),
-            Variable::Scheme => put(out, b"http"),
-            Variable::SslProtocol | Variable::SslCipher | Variable::SslServerName => Some(false),
-            _ => None,
+            Variable::Http2 => Some(true),
+            Variable::Https => put(out, if client.security.is_tls() { b"on" } else { b"" }),
+            Variable::Scheme => put(out, client.security.scheme().as_bytes()),
+            _ => self.of_tls(variable, out),
         }
+    }
+
+    fn of_tls(&self, variable: &Variable, out: &mut Vec<u8>) -> Option<bool> {
+        let agreed = self.client.security.agreed();
+        let text = match variable {
+            Variable::SslProtocol => agreed.map(|agreed| agreed.version.as_bytes()),
+            Variable::SslCipher => agreed.map(|agreed| agreed.cipher.as_bytes()),
+            Variable::SslServerName => {
+                agreed.and_then(|agreed| agreed.server_name.as_deref()).map(str::as_bytes)
+            }
+            Variable::SslAlpnProtocol => agreed.and_then(|agreed| agreed.application.as_deref()),
+            Variable::SslSessionReused => {
+                agreed.map(|agreed| if agreed.resumed { &b"r"[..] } else { b"." })
+            }
+            Variable::SslClientVerify => {
+                let verified = |certificate| if certificate { &b"SUCCESS"[..] } else { b"NONE" };
+                agreed.map(|agreed| verified(agreed.client_certificate))
+            }
+            _ => return None,
+        };
+        put_option(out, text)
     }
 
     fn of_request(&self, variable: &Variable, out: &mut Vec<u8>) -> Option<bool> {

@@ -143,8 +143,11 @@ impl Wire {
         pieces: [&[u8]; 3],
         patience: Duration,
     ) -> Poll<Result<usize, WireEnd>> {
-        let pieces = pieces.map(IoSlice::new);
-        match self.stream.poll_write_vectored(context, &pieces) {
+        let written = match pieces {
+            [one, [], []] => self.stream.poll_write(context, one),
+            _ => self.stream.poll_write_vectored(context, &pieces.map(IoSlice::new)),
+        };
+        match written {
             Poll::Ready(Ok(0)) => Poll::Ready(Err(WireEnd::ClientGone)),
             Poll::Ready(Ok(count)) => {
                 self.stalled = false;

@@ -1,4 +1,4 @@
-//! A client's connection, over TCP or a Unix socket.
+//! A client's connection, over TCP or a Unix socket, in plain text or under TLS.
 
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -8,8 +8,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{TcpStream, UnixStream};
+
+use crate::tls::Secured;
 
 /// Where a connection comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub enum Stream {
     Tcp(TcpStream),
     /// A Unix stream socket.
     Unix(UnixStream),
+    /// Either of them under TLS.
+    Tls(Box<Secured>),
 }
 
 impl Stream {
@@ -45,14 +49,16 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.local_addr().ok(),
             Stream::Unix(_) => None,
+            Stream::Tls(secured) => secured.socket().local(),
         }
     }
 
     /// Ready when a read would say something.
-    pub fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub fn poll_readable(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Stream::Tcp(stream) => stream.poll_read_ready(context),
             Stream::Unix(stream) => stream.poll_read_ready(context),
+            Stream::Tls(secured) => secured.poll_readable(context),
         }
     }
 
@@ -62,8 +68,24 @@ impl Stream {
         context: &mut Context<'_>,
         buffer: &mut BytesMut,
     ) -> Poll<io::Result<usize>> {
-        let future = std::pin::pin!(tokio::io::AsyncReadExt::read_buf(self, buffer));
-        std::future::Future::poll(future, context)
+        match self {
+            Stream::Tcp(stream) => poll_read(stream, context, buffer),
+            Stream::Unix(stream) => poll_read(stream, context, buffer),
+            Stream::Tls(secured) => secured.poll_read(context, buffer),
+        }
+    }
+
+    /// Writes some of `bytes`; cheaper than one piece of [`Stream::poll_write_vectored`].
+    pub fn poll_write(
+        &mut self,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Stream::Tcp(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Unix(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Tls(secured) => secured.poll_write(context, &[IoSlice::new(bytes)]),
+        }
     }
 
     /// Writes some of `pieces`.
@@ -75,13 +97,14 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
             Stream::Unix(stream) => Pin::new(stream).poll_write_vectored(context, pieces),
+            Stream::Tls(secured) => secured.poll_write(context, pieces),
         }
     }
 
     /// Sends up to `bytes_max` bytes of `file` from `offset` on, without copying them through
-    /// this process; zero means that the file is shorter than that.
+    /// this process unless they are sealed here; zero means that the file is shorter than that.
     pub fn poll_send_file(
-        &self,
+        &mut self,
         context: &mut Context<'_>,
         file: &File,
         offset: u64,
@@ -91,6 +114,9 @@ impl Stream {
             ready!(match self {
                 Stream::Tcp(stream) => stream.poll_write_ready(context),
                 Stream::Unix(stream) => stream.poll_write_ready(context),
+                Stream::Tls(secured) => {
+                    return secured.poll_send_file(context, file, offset, bytes_max);
+                }
             })?;
             let sent = match self {
                 Stream::Tcp(stream) => stream.try_io(Interest::WRITABLE, || {
@@ -99,6 +125,7 @@ impl Stream {
                 Stream::Unix(stream) => stream.try_io(Interest::WRITABLE, || {
                     sys::send::sendfile(stream.as_fd(), file.as_fd(), offset, bytes_max)
                 }),
+                Stream::Tls(_) => Err(io::ErrorKind::Unsupported.into()),
             };
             match sent {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -113,27 +140,33 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Tls(secured) => secured.poll_shutdown(context),
         }
     }
 
     /// Makes the coming close a reset: what is still buffered is thrown away.
     pub fn reset_on_close(&self) {
-        if let Stream::Tcp(stream) = self {
+        match self {
             // A failure leaves an ordinary close, which is right as well.
-            let _ = stream.set_zero_linger();
+            Stream::Tcp(stream) => drop(stream.set_zero_linger()),
+            Stream::Unix(_) => {}
+            Stream::Tls(secured) => secured.socket().reset_on_close(),
+        }
+    }
+
+    /// What was sent is not the whole: a client that can tell a cut from an end must see a cut.
+    pub fn cut(&mut self) {
+        if let Stream::Tls(secured) = self {
+            secured.cut();
         }
     }
 }
 
-impl AsyncRead for Stream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Stream::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
-            Stream::Unix(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
-    }
+fn poll_read(
+    stream: &mut (impl AsyncRead + Unpin),
+    context: &mut Context<'_>,
+    buffer: &mut BytesMut,
+) -> Poll<io::Result<usize>> {
+    let future = std::pin::pin!(tokio::io::AsyncReadExt::read_buf(stream, buffer));
+    std::future::Future::poll(future, context)
 }

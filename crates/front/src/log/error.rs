@@ -48,6 +48,26 @@ pub fn finish(files: &LogFiles, logs: &[ErrorLog], level: LogLevel, mut line: Ve
     }
 }
 
+/// Writes a line about a connection that has no request yet.
+pub fn write_early(
+    thread: &crate::thread::Thread,
+    active: &crate::runtime::Active,
+    client: &crate::exchange::Client,
+    level: LogLevel,
+    message: &str,
+) {
+    let listens = &active.plan().listens;
+    let listen = listens.iter().find(|listen| listen.address == client.listen);
+    let Some(listen) = listen else { return };
+    let logs = &active.location(active.server(listen.default_server).fallback).error_logs;
+    if !is_wanted(logs, level) {
+        return;
+    }
+    let mut line = begin(&thread.clock, level, Some(client.number));
+    let _ = write!(line, "{message}, client: {}, server: {}", client.address, client.listen);
+    finish(&active.shared.logs, logs, level, line);
+}
+
 /// Writes a line about a request. `upstream` is the URL of the peer it is about.
 pub fn write(exchange: &Exchange, level: LogLevel, message: &str, upstream: Option<&str>) {
     let logs = &exchange.location().error_logs;
