@@ -26,9 +26,9 @@ use crate::exchange::{Client, Exchange, Sent, UpstreamFacts};
 use crate::phases::{self, Next, Outcome, Start};
 use crate::request_body::RequestBody;
 use crate::runtime::Active;
+use crate::secure::{self, Security};
 use crate::thread::Thread;
 use crate::wire::{Wire, WireEnd};
-use crate::secure::{self, Security};
 use crate::{error_pages, finish};
 
 /// Facts about an accepted connection.

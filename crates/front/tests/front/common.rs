@@ -24,6 +24,7 @@ pub struct Front {
     control: OwnedFd,
     thread: Option<std::thread::JoinHandle<i32>>,
     generation: u64,
+    retired: Vec<u64>,
 }
 
 impl Front {
@@ -39,7 +40,15 @@ impl Front {
         let (control, theirs) = sys::fdpass::seqpacket_pair().unwrap();
         let thread = std::thread::spawn(move || front::run_process(theirs));
         let thread = Some(thread);
-        let mut front = Front { directory, port, listener, control, thread, generation: 0 };
+        let mut front = Front {
+            directory,
+            port,
+            listener,
+            control,
+            thread,
+            generation: 0,
+            retired: Vec::new(),
+        };
         assert_eq!(front.configure(servers), "Ready");
         front
     }
@@ -60,16 +69,17 @@ impl Front {
             match self.hear() {
                 FromFront::Ready { generation } if generation == self.generation => return "Ready",
                 FromFront::Refused { .. } => return "Refused",
+                FromFront::Retired { generation } => self.retired.push(generation),
                 _ => {}
             }
         }
     }
 
     /// Waits until the front says that a configuration is out of use.
-    pub fn wait_until_retired(&self, wanted: u64) {
-        loop {
-            if matches!(self.hear(), FromFront::Retired { generation } if generation == wanted) {
-                return;
+    pub fn wait_until_retired(&mut self, wanted: u64) {
+        while !self.retired.contains(&wanted) {
+            if let FromFront::Retired { generation } = self.hear() {
+                self.retired.push(generation);
             }
         }
     }
