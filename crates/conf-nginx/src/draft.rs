@@ -66,6 +66,7 @@ pub struct ListenDraft {
     pub ipv6_only: Option<bool>,
     pub reuse_port: bool,
     pub so_keepalive: bool,
+    pub tls: bool,
     /// Socket options were given: only one `listen` per address may do that.
     pub options_set: bool,
     pub at: At,

@@ -15,6 +15,7 @@ use plan::front::location::{
 };
 use plan::front::log::{AccessLog, ErrorLog};
 use plan::front::rewrite::AccessRule;
+use plan::front::tls::TlsVersions;
 use plan::front::upstream::{IgnoreHeaders, NextUpstream, UwsgiParam};
 use plan::{RegexPlan, Template};
 
@@ -177,6 +178,69 @@ settings! {
     }
 }
 
+settings! {
+    /// TLS towards clients.
+    pub struct Tls {
+        on: bool,
+        certificates: Vec<FileDraft>,
+        keys: Vec<FileDraft>,
+        password_file: At,
+        protocols: ProtocolsDraft,
+        ciphers: CiphersDraft,
+        prefer_own_order: bool,
+        remembered_max: u32,
+        session_timeout: Duration,
+        tickets: bool,
+        groups: Vec<u16>,
+        verify: VerifyDraft,
+        depth: u32,
+        client_certificate: FileDraft,
+        trusted: FileDraft,
+        crl: FileDraft,
+        reject: bool,
+    }
+}
+
+/// A file that is read when all is known.
+#[derive(Clone, Debug)]
+pub struct FileDraft {
+    /// The name as written.
+    pub name: String,
+    /// Where.
+    pub at: At,
+}
+
+/// `ssl_protocols`
+#[derive(Clone, Debug)]
+pub struct ProtocolsDraft {
+    /// What of it there is.
+    pub versions: TlsVersions,
+    /// What of it there is not.
+    pub old: Vec<String>,
+    /// Where.
+    pub at: At,
+}
+
+/// `ssl_ciphers`
+#[derive(Clone, Debug)]
+pub struct CiphersDraft {
+    /// IANA numbers.
+    pub suites: Vec<u16>,
+    /// Where.
+    pub at: At,
+}
+
+/// `ssl_verify_client on` or `optional`
+#[derive(Clone, Debug)]
+pub struct VerifyDraft {
+    /// Ask at all.
+    pub on: bool,
+    /// Refuse requests without a certificate.
+    pub required: bool,
+    /// Where.
+    pub at: At,
+}
+
 /// `proxy_cache NAME`: the zone may be declared later in the file.
 #[derive(Clone, Debug)]
 pub struct CacheUseDraft {
@@ -221,6 +285,7 @@ pub struct Level {
     pub headers: Headers,
     pub proxy: Exchange,
     pub uwsgi: Exchange,
+    pub tls: Tls,
     pub own: Own,
 }
 
@@ -234,5 +299,6 @@ impl Level {
         self.headers.inherit(&outer.headers);
         self.proxy.inherit(&outer.proxy);
         self.uwsgi.inherit(&outer.uwsgi);
+        self.tls.inherit(&outer.tls);
     }
 }

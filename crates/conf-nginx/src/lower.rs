@@ -2,6 +2,7 @@
 
 mod listens;
 mod location;
+mod tls;
 mod upstream;
 
 use std::collections::HashMap;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use plan::front::http::{HeadLimits, LocationTree, PrefixLocation, RegexLocation, ServerName};
 use plan::front::log::{AccessLog, ErrorLog, LogLevel, LogTarget};
 use plan::front::rewrite::TryFile;
+use plan::front::tls::CertificatePlan;
 use plan::front::{
     FrontPlan, Group, GroupId, LocationId, LogFormatId, RewriteStep, ServerId, ServerPlan, TypesId,
 };
@@ -34,6 +36,8 @@ pub struct Builder<'r, 's> {
     /// What is known about each listening address, and its number.
     listening: Vec<listens::Listening>,
     listen_numbers: HashMap<plan::Address, usize>,
+    /// Certificates that have been read, by the names of both files.
+    pairs: HashMap<(String, String), Option<CertificatePlan>>,
     /// How many groups are `upstream` blocks; the others are literal addresses.
     blocks: usize,
     /// The closing brace of `http`: what nginx checks last, it reports there.
@@ -58,6 +62,7 @@ pub fn front_plan(run: &mut Run<'_>, mut main: MainDraft, close: Option<At>) -> 
         named_uses: Vec::new(),
         listening: Vec::new(),
         listen_numbers: HashMap::new(),
+        pairs: HashMap::new(),
         blocks: 0,
         close,
     };
@@ -118,12 +123,16 @@ impl Builder<'_, '_> {
             self.server(server, &level);
         }
         self.share_ports();
+        self.check_tls();
     }
 
     fn server(&mut self, server: ServerDraft, http: &Level) {
-        let ServerDraft { mut level, listens, names, locations, at } = server;
+        let ServerDraft { mut level, mut listens, names, locations, at } = server;
         let id = ServerId(self.plan.servers.len() as u32);
         level.inherit(http);
+        let everywhere = level.tls.on.unwrap_or(false);
+        listens.iter_mut().for_each(|listen| listen.tls |= everywhere);
+        let tls = self.tls(&level.tls, listens.iter().any(|listen| listen.tls));
         self.listens(id, listens, &names, at);
         let steps = std::mem::take(&mut level.own.steps);
         let rewrite = self.steps(steps, &level);
@@ -156,7 +165,7 @@ impl Builder<'_, '_> {
             fallback,
             head,
             merge_slashes,
-            tls: None,
+            tls,
         });
     }
 

@@ -12,7 +12,7 @@ use plan::front::rewrite::MapPlan;
 use plan::front::{CacheZone, LogFormat};
 use plan::{Part, Template, Variable};
 
-pub use call::{Call, flag};
+pub use call::Call;
 
 use crate::directives;
 use crate::draft::{GroupDraft, HttpDraft, LocationDraft, MainDraft, ServerDraft};

@@ -1,7 +1,7 @@
 //! Sockets, time and buffers of the front: what stands between protocols and the kernel.
 //!
 //! Rooms: [`listener`] (accepting on shared sockets), [`stream`] (a client's connection, TCP or
-//! Unix), [`watch`] (one coarse deadline per connection), [`pool`] (read buffers that idle
+//! Unix), [`tls`] (the same under TLS), [`watch`] (one coarse deadline per connection), [`pool`] (read buffers that idle
 //! connections give back), [`temp_file`] (bodies that do not fit into memory), [`store`]
 //! (cached objects).
 //!
@@ -13,6 +13,7 @@ pub mod pool;
 pub mod store;
 pub mod stream;
 pub mod temp_file;
+pub mod tls;
 pub mod watch;
 
 pub use listener::Listener;

@@ -70,6 +70,9 @@ pub enum Variable {
     SslProtocol,
     SslCipher,
     SslServerName,
+    SslSessionReused,
+    SslAlpnProtocol,
+    SslClientVerify,
     // The request.
     Request,
     RequestMethod,

@@ -22,5 +22,18 @@ pub fn sendfile(
     usize::try_from(sent).map_err(|_| io::Error::last_os_error())
 }
 
+/// recv(2) with `MSG_PEEK`: what is read stays there; zero is the end of file.
+///
+/// # Errors
+/// As of recv(2), `WouldBlock` included.
+pub fn peek(socket: BorrowedFd<'_>, room: &mut [u8]) -> io::Result<usize> {
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    // SAFETY: the descriptor is borrowed and therefore open; `room` is ours to write to, for as
+    // many bytes as it has.
+    let count =
+        unsafe { libc::recv(socket.as_raw_fd(), room.as_mut_ptr().cast(), room.len(), flags) };
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
+}
+
 /// Flag for open(2): do not wait for the other end of a named pipe.
 pub const OPEN_NON_BLOCKING: i32 = libc::O_NONBLOCK;

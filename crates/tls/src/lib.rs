@@ -18,4 +18,4 @@ mod sessions;
 
 pub use certificate::{CertificateFault, certified};
 pub use client::check_client;
-pub use server::server_config;
+pub use server::ServerConfigs;

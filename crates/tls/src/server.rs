@@ -5,25 +5,53 @@ use std::sync::Arc;
 use plan::front::TlsPlan;
 use plan::front::tls::SessionPlan;
 use rustls::crypto::CryptoProvider;
-use rustls::crypto::ring::{Ticketer, default_provider};
-use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache};
+use rustls::crypto::ring::default_provider;
 use rustls::{CipherSuite, NamedGroup, ServerConfig, version};
 
 use crate::certificate::certified;
 use crate::choose::Certificates;
 use crate::client::verifier;
-use crate::sessions::{Remembered, Tickets};
+use crate::sessions::Sessions;
 
 /// What is agreed on when the client asks (ALPN): HTTP/1 in all its versions.
 const APPLICATIONS: [&[u8]; 3] = [b"http/1.1", b"http/1.0", b"http/0.9"];
 /// Tickets that a client gets after a handshake of TLS 1.3.
 const TICKETS_EACH: usize = 2;
 
-/// The configuration of one server.
-///
-/// # Errors
-/// With the reason, if anything in the plan cannot be used.
-pub fn server_config(plan: &TlsPlan) -> Result<Arc<ServerConfig>, String> {
+/// Configurations of servers that belong together: those that ask clients for nothing take up
+/// each other's sessions (of the same name); one that asks for certificates has its own.
+#[derive(Debug, Default)]
+pub struct ServerConfigs {
+    shared: Vec<(SessionPlan, Sessions)>,
+}
+
+impl ServerConfigs {
+    /// The configuration of one server.
+    ///
+    /// # Errors
+    /// With the reason, if anything in the plan cannot be used.
+    pub fn make(&mut self, plan: &TlsPlan) -> Result<Arc<ServerConfig>, String> {
+        let mut config = config(plan)?;
+        let sessions = if plan.client.is_some() {
+            Sessions::new(plan.sessions)?
+        } else if let Some((_, known)) = self.shared.iter().find(|(it, _)| *it == plan.sessions) {
+            known.clone()
+        } else {
+            let sessions = Sessions::new(plan.sessions)?;
+            self.shared.push((plan.sessions, sessions.clone()));
+            sessions
+        };
+        config.session_storage = sessions.store;
+        if let Some(tickets) = sessions.tickets {
+            config.ticketer = tickets;
+        }
+        let any = plan.sessions.tickets || plan.sessions.remembered_max > 0;
+        config.send_tls13_tickets = if any { TICKETS_EACH } else { 0 };
+        Ok(Arc::new(config))
+    }
+}
+
+fn config(plan: &TlsPlan) -> Result<ServerConfig, String> {
     let provider = Arc::new(provider(plan));
     let mut versions = Vec::new();
     if plan.versions.tls13 {
@@ -48,8 +76,7 @@ pub fn server_config(plan: &TlsPlan) -> Result<Arc<ServerConfig>, String> {
     let mut config = builder.with_cert_resolver(Arc::new(Certificates::new(keys)));
     config.ignore_client_order = plan.prefer_own_order;
     config.alpn_protocols = APPLICATIONS.iter().map(|name| name.to_vec()).collect();
-    sessions(&mut config, plan.sessions)?;
-    Ok(Arc::new(config))
+    Ok(config)
 }
 
 /// The suites and groups that were asked for. The suites of TLS 1.3 always stay: OpenSSL's list
@@ -67,24 +94,4 @@ fn provider(plan: &TlsPlan) -> CryptoProvider {
         .filter_map(|name| groups.iter().find(|group| group.name() == name).copied())
         .collect();
     provider
-}
-
-fn sessions(config: &mut ServerConfig, plan: SessionPlan) -> Result<(), String> {
-    let lifetime_s = plan.lifetime.as_secs();
-    config.send_tls13_tickets = TICKETS_EACH;
-    if plan.tickets {
-        let sealer = Ticketer::new().map_err(|error| error.to_string())?;
-        let lifetime_s = u32::try_from(lifetime_s).unwrap_or(u32::MAX);
-        config.ticketer = Arc::new(Tickets { sealer, lifetime_s });
-    }
-    if plan.remembered_max > 0 {
-        let store = ServerSessionMemoryCache::new(plan.remembered_max as usize);
-        config.session_storage = Arc::new(Remembered { store, lifetime_s });
-    } else {
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        if !plan.tickets {
-            config.send_tls13_tickets = 0;
-        }
-    }
-    Ok(())
 }

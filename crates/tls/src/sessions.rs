@@ -2,8 +2,48 @@
 
 use std::sync::Arc;
 
+use plan::front::tls::SessionPlan;
+use rustls::crypto::ring::Ticketer;
 use rustls::pki_types::UnixTime;
-use rustls::server::{ProducesTickets, StoresServerSessions};
+use rustls::server::{
+    NoServerSessionStorage, ProducesTickets, ServerSessionMemoryCache, StoresServerSessions,
+};
+
+/// Sessions kept in memory at most, whatever the configuration says; their room is taken at once.
+const REMEMBERED_MAX: u32 = 65_536;
+
+/// Where sessions are.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    /// In memory.
+    pub store: Arc<dyn StoresServerSessions>,
+    /// At the clients.
+    pub tickets: Option<Arc<dyn ProducesTickets>>,
+}
+
+impl Sessions {
+    /// With new keys.
+    ///
+    /// # Errors
+    /// If the system has no random numbers.
+    pub fn new(plan: SessionPlan) -> Result<Sessions, String> {
+        let lifetime_s = plan.lifetime.as_secs();
+        let store: Arc<dyn StoresServerSessions> = match plan.remembered_max {
+            0 => Arc::new(NoServerSessionStorage {}),
+            count => {
+                let store = ServerSessionMemoryCache::new(count.min(REMEMBERED_MAX) as usize);
+                Arc::new(Remembered { store, lifetime_s })
+            }
+        };
+        let mut tickets: Option<Arc<dyn ProducesTickets>> = None;
+        if plan.tickets {
+            let sealer = Ticketer::new().map_err(|error| error.to_string())?;
+            let lifetime_s = u32::try_from(lifetime_s).unwrap_or(u32::MAX);
+            tickets = Some(Arc::new(Tickets { sealer, lifetime_s }));
+        }
+        Ok(Sessions { store, tickets })
+    }
+}
 
 /// Bytes of the time in front of a session.
 const TIME_BYTES: usize = 8;
@@ -25,11 +65,11 @@ fn fresh(dated: &[u8], lifetime_s: u64) -> Option<Vec<u8>> {
 
 /// Sessions in memory.
 #[derive(Debug)]
-pub struct Remembered {
+struct Remembered {
     /// Where they are.
-    pub store: Arc<dyn StoresServerSessions>,
+    store: Arc<dyn StoresServerSessions>,
     /// How old they may be.
-    pub lifetime_s: u64,
+    lifetime_s: u64,
 }
 
 impl StoresServerSessions for Remembered {
@@ -52,11 +92,11 @@ impl StoresServerSessions for Remembered {
 
 /// Sessions in tickets; the keys that seal them change by themselves.
 #[derive(Debug)]
-pub struct Tickets {
+struct Tickets {
     /// Who seals them.
-    pub sealer: Arc<dyn ProducesTickets>,
+    sealer: Arc<dyn ProducesTickets>,
     /// How old they may be.
-    pub lifetime_s: u32,
+    lifetime_s: u32,
 }
 
 impl ProducesTickets for Tickets {

@@ -34,6 +34,8 @@ impl Connection {
         let read = match &self.stream {
             Stream::Tcp(stream) => stream.try_read(&mut byte),
             Stream::Unix(stream) => stream.try_read(&mut byte),
+            // Under TLS only a read could tell, and peers are not called under TLS.
+            Stream::Tls(_) => return false,
         };
         self.inbox.is_empty()
             && read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)

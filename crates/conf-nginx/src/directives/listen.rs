@@ -14,9 +14,6 @@ use crate::walk::Call;
 /// The rows.
 pub const ROWS: &[Row] = &[server("listen", SOME, "where a server listens", listen)];
 
-const NO_TLS: &str = "TLS is not supported by this build yet";
-const NO_TLS_HINT: &str = "terminate TLS in front of this server and drop the `ssl` parameter";
-
 fn listen(draft: &mut ServerDraft, call: &mut Call<'_, '_>) -> Outcome {
     let at = call.directive.at_word(1);
     let addresses = addresses(call.arg(0), 80).map_err(|problem| Fault::Says(1, problem))?;
@@ -27,6 +24,7 @@ fn listen(draft: &mut ServerDraft, call: &mut Call<'_, '_>) -> Outcome {
         ipv6_only: None,
         reuse_port: false,
         so_keepalive: false,
+        tls: false,
         options_set: false,
         at,
     };
@@ -53,6 +51,7 @@ pub fn implied(is_root: bool, at: At) -> ListenDraft {
         ipv6_only: None,
         reuse_port: false,
         so_keepalive: false,
+        tls: false,
         options_set: false,
         at,
     }
@@ -101,12 +100,14 @@ fn parameter(listen: &mut ListenDraft, number: usize, call: &mut Call<'_, '_>) -
                 _ => return says(format!("invalid so_keepalive value: \"{flag}\"")),
             }
         }
-        ("ssl" | "quic", "") => {
-            let hint = NO_TLS_HINT.to_owned();
-            return Err(Fault::Hinted(number + 1, NO_TLS.to_owned(), hint));
+        ("ssl", "") => listen.tls = true,
+        ("quic", "") => {
+            let message = "`quic` is not supported here: there is no HTTP/3".to_owned();
+            let hint = "drop this `listen`; the one with `ssl` serves HTTP/1.1".to_owned();
+            return Err(Fault::Hinted(number + 1, message, hint));
         }
         ("http2" | "spdy", "") => {
-            let message = format!("`{name}` is ignored: this build speaks HTTP/1 only");
+            let message = format!("`{name}` is ignored: HTTP/1.1 is spoken here");
             call.run.warning(call.directive.at_word(number + 1), message);
         }
         ("proxy_protocol", "") => {

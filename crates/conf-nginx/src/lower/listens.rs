@@ -16,6 +16,8 @@ use crate::report::At;
 pub struct Listening {
     default_chosen: bool,
     options_set: bool,
+    /// Where each of its servers says so.
+    pub(super) places: Vec<(ServerId, At)>,
     /// Names seen, and whose they are.
     names: HashMap<String, ServerId>,
 }
@@ -71,8 +73,12 @@ impl Builder<'_, '_> {
             self.listening.push(Listening::default());
             self.plan.listens.len() - 1
         });
+        if let Some(known) = self.listening.get_mut(index) {
+            known.places.push((server, draft.at));
+        }
         if let Some(plan) = self.plan.listens.get_mut(index) {
             plan.servers.push(server);
+            plan.tls |= draft.tls;
             plan.backlog = draft.backlog.or(plan.backlog);
             plan.ipv6_only = draft.ipv6_only.unwrap_or(plan.ipv6_only);
             plan.reuse_port |= draft.reuse_port;

@@ -58,7 +58,7 @@ pub struct SessionPlan {
 }
 
 /// Certificates of clients.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Hash, Serialize, Deserialize)]
 pub struct ClientPlan {
     /// A request without a certificate is refused.
     pub required: bool,
