@@ -6,7 +6,8 @@ import shutil
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-OURS = str(ROOT / "build" / "bin" / "propylon")
+# Another build can be tested in place: PROPYLON_TEST_BINARY=target/release/propylon.
+OURS = os.environ.get("PROPYLON_TEST_BINARY") or str(ROOT / "build" / "bin" / "propylon")
 
 
 def _original(name, *also):

@@ -33,6 +33,9 @@ def application(environ, start_response):
     elif path == "/broken":
         start_response("200 OK", text)
         return broken()
+    elif path == "/endless":
+        start_response("200 OK", text)
+        return endless()
     elif path == "/echo":
         body = environ["wsgi.input"].read()
     elif path == "/vars":
@@ -41,6 +44,13 @@ def application(environ, start_response):
         body = b"hello"
     start_response("200 OK", text + [("Content-Length", str(len(body)))])
     return [body]
+
+def endless():
+    try:
+        while True:
+            yield b"more"
+    finally:
+        print("nobody listens", file=sys.stderr, flush=True)
 
 def broken():
     yield b"begun"

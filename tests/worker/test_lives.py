@@ -259,10 +259,56 @@ def test_a_stuck_request_of_the_front_is_aborted_with_504(start):
     assert front.ask(2, b"/stuck") == (None, b"\xf8\x01the request took too long", False)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_answer_is_not_gone_on_with_when_the_front_says_that_its_client_left(start, threads):
+    master = start(http=0, front_threads=2, threads=threads)
+    front = Front(master)
+    reply = master.workers[0].replies[1]
+    cancel = struct.Struct("<QB7x")
+    reply.send(cancel.pack(77, 5))
+    front.send(1, b"/endless")
+    begun = struct.unpack_from("<QB", reply.recv(1 << 17))
+    assert begun == (1, 0)
+    reply.send(cancel.pack(1, 5))
+    reply.setblocking(False)
+    end = time.monotonic() + 10
+    while "nobody listens" not in master.log_text():
+        assert time.monotonic() < end
+        drain(reply)
+    drain(reply)
+    assert front.ask(3, b"/") == (200, b"hello", True)
+
+
+def test_pipelined_requests_are_answered_in_order_while_other_threads_serve(start):
+    master = start(threads=3)
+    client, other = Client(master.address), Client(master.address)
+    client.socket.sendall(b"".join(
+        b"GET /sleep?0.01 HTTP/1.1\r\nHost: test\r\n\r\nPOST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\n%02d" % n
+        for n in range(40)
+    ))
+    # Asked for while the other connection keeps a thread: bytes that come meanwhile wait for it.
+    client.socket.sendall(b"GET /end HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+    for _ in range(20):
+        other.send("/")
+        assert other.answer()[2] == b"hello"
+    received = b"".join(iter(lambda: client.socket.recv(65536), b""))
+    bodies = [answer.rpartition(b"\r\n\r\n")[2] for answer in received.split(b"HTTP/1.1 200 OK")[1:]]
+    assert bodies == [body for n in range(40) for body in (b"slept", b"%02d" % n)] + [b"hello"]
+
+
 def test_a_worker_whose_front_is_gone_exits(start):
     master = start(http=0, front_threads=1)
     master.workers[0].replies[0].close()
     assert master.workers[0].exit_code() == 0
+
+
+def drain(reply):
+    """Reads what is there."""
+    try:
+        while reply.recv(1 << 17):
+            pass
+    except BlockingIOError:
+        pass
 
 
 class Front:
@@ -271,7 +317,8 @@ class Front:
     def __init__(self, master):
         self.master = master
 
-    def ask(self, number, uri, body=b""):
+    def send(self, number, uri, body=b""):
+        """Queues a request; the socket its answer comes on."""
         path, _, query = uri.partition(b"?")
         pairs = {
             b"REQUEST_METHOD": b"GET", b"REQUEST_URI": uri, b"PATH_INFO": path,
@@ -284,7 +331,10 @@ class Front:
         thread = number % 2
         head = struct.pack("<QHHIQ8x", number, thread, 0, len(coded), len(body))
         self.master.queue.send(head + coded + body)
-        reply = self.master.workers[0].replies[thread]
+        return self.master.workers[0].replies[thread]
+
+    def ask(self, number, uri, body=b""):
+        reply = self.send(number, uri, body)
         reply.settimeout(10)
         status, data, stream = None, b"", None
         while True:

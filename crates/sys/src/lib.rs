@@ -4,7 +4,7 @@
 //! policy. Rooms: [`fdpass`] (messages with descriptors), [`memory`] (memory files, shared
 //! words), [`clock`], [`process`] (start, reap, kill, daemonise), [`signals`] (signalfd),
 //! [`users`] (look-ups, dropping privileges for good), [`listen`] (listening sockets), [`poll`],
-//! [`files`] (pid files, log files, limits), [`title`],
+//! [`files`] (pid files, log files, limits), [`title`], [`futex`] (sleeping threads),
 //! [`epoll`], [`socket`] (streams without waiting).
 //!
 //! Invariant: every descriptor made here is close-on-exec; a child gets only what
@@ -16,6 +16,7 @@ pub mod clock;
 pub mod epoll;
 pub mod fdpass;
 pub mod files;
+pub mod futex;
 pub mod listen;
 pub mod memory;
 pub mod poll;

@@ -16,6 +16,7 @@ use proto::channel::{
 use pyo3::Python;
 use sys::{fdpass, socket};
 
+use super::Worker;
 use super::harakiri::{Flight, may_begin, may_go_on};
 use super::output::is_later;
 use super::wait::{For, wait};
@@ -134,10 +135,23 @@ enum State {
     Done,
 }
 
+/// Where an answer goes, and who else has a say in it.
+pub struct Line<'a> {
+    /// The worker.
+    pub worker: &'a Worker,
+    /// Which of its threads serves the request.
+    pub core: u32,
+    /// The request.
+    pub id: u64,
+    /// The reply socket of the front's thread that waits.
+    pub reply: BorrowedFd<'a>,
+    /// Its deadline, if there are any.
+    pub flight: Option<&'a Mutex<Flight>>,
+}
+
 /// Sends one answer to the front.
 pub struct ChannelResponder<'a> {
-    id: u64,
-    reply: BorrowedFd<'a>,
+    line: Line<'a>,
     state: State,
     /// HEAD, or a status without a body.
     bodiless: bool,
@@ -148,22 +162,14 @@ pub struct ChannelResponder<'a> {
     stream: Option<OwnedFd>,
     pieces: u32,
     front_gone: bool,
-    flight: Option<&'a Mutex<Flight>>,
     buffer: &'a mut Vec<u8>,
 }
 
 impl<'a> ChannelResponder<'a> {
-    /// For the request `id`. `buffer` is the thread's, to build heads in.
-    pub fn new(
-        id: u64,
-        reply: BorrowedFd<'a>,
-        head_only: bool,
-        flight: Option<&'a Mutex<Flight>>,
-        buffer: &'a mut Vec<u8>,
-    ) -> ChannelResponder<'a> {
+    /// For the request of `line`. `buffer` is the thread's, to build heads in.
+    pub fn new(line: Line<'a>, head_only: bool, buffer: &'a mut Vec<u8>) -> ChannelResponder<'a> {
         ChannelResponder {
-            id,
-            reply,
+            line,
             state: State::Fresh,
             bodiless: head_only,
             left: None,
@@ -171,7 +177,6 @@ impl<'a> ChannelResponder<'a> {
             stream: None,
             pieces: 0,
             front_gone: false,
-            flight,
             buffer,
         }
     }
@@ -191,12 +196,12 @@ impl<'a> ChannelResponder<'a> {
         parts: (&[u8], &[u8]),
         fds: &[BorrowedFd<'_>],
     ) -> Result<(), SendError> {
-        if !may_go_on(self.flight) {
+        if !may_go_on(self.line.flight) {
             return Err(SendError::Gone);
         }
         let head = header.encode();
         let iov = [IoSlice::new(&head), IoSlice::new(parts.0), IoSlice::new(parts.1)];
-        let reply = self.reply;
+        let reply = self.line.reply;
         loop {
             match fdpass::send_with_fds(reply, &iov, fds, libc::MSG_DONTWAIT) {
                 Ok(_) => return Ok(()),
@@ -210,10 +215,22 @@ impl<'a> ChannelResponder<'a> {
         }
     }
 
+    /// Before a piece after the first one: whether anybody still waits for it.
+    fn check_wanted(&mut self) -> Result<(), SendError> {
+        let Line { worker, core, id, reply, .. } = self.line;
+        self.front_gone |= !worker.read_cancels(reply);
+        if !self.front_gone && !worker.is_cancelled(core, id) {
+            return Ok(());
+        }
+        // Nothing more is sent, not even that the answer was cut.
+        self.state = State::Done;
+        Err(SendError::Gone)
+    }
+
     fn header(&self, kind: ReplyKind, end: bool, head_bytes: usize) -> ReplyHeader {
         let flags = if end { FLAG_END } else { 0 };
         // A head of 4 GiB does not pass the frame's limit.
-        ReplyHeader { id: self.id, kind, flags, head_bytes: head_bytes as u32 }
+        ReplyHeader { id: self.line.id, kind, flags, head_bytes: head_bytes as u32 }
     }
 
     /// Body bytes, over the shared socket as long as they are few; `end`: the last ones.
@@ -280,7 +297,7 @@ impl Responder for ChannelResponder<'_> {
         first: &[u8],
         end: bool,
     ) -> Result<(), SendError> {
-        if !may_begin(self.flight) {
+        if !may_begin(self.line.flight) {
             return Err(SendError::Gone);
         }
         self.bodiless |= matches!(parts.status, 100..=199 | 204 | 304);
@@ -321,6 +338,7 @@ impl Responder for ChannelResponder<'_> {
 
     fn body(&mut self, py: Python<'_>, piece: &[u8]) -> Result<(), SendError> {
         self.pieces += 1;
+        self.check_wanted()?;
         let (piece, too_much) = self.fit(piece);
         if !piece.is_empty() {
             self.data(py, piece, false)?;

@@ -134,9 +134,9 @@ impl Connection {
     }
 
     /// What to watch it for.
-    pub fn interest(&self, once: bool) -> Interest {
+    pub fn interest(&self) -> Interest {
         let write = matches!(self.stage, Stage::Draining(_));
-        Interest { read: !write, write, once, exclusive: false }
+        Interest { read: !write, write, once: false, exclusive: false }
     }
 
     /// When its time is up, in monotonic ms.

@@ -1,7 +1,7 @@
 //! Accepting connections.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -53,7 +53,7 @@ impl Worker {
         let listener = self.listeners.get(index)?;
         match socket::accept(listener.fd()) {
             Ok((fd, peer)) => {
-                let token = lock(&self.table).admit();
+                let token = lock(&self.table).admit(fd.as_raw_fd());
                 Some(Box::new(Connection::new(token, fd, peer, Arc::clone(&listener.local))))
             }
             Err(error) => {

@@ -2,21 +2,26 @@
 //!
 //! Rooms: `turn` (a thread's loop: next event, serve, next), `connection` (a client's state),
 //! `read` (bytes to requests), `body`, `respond` and `output` (answers on a client's own
-//! connection), `channel` (requests from our own front), `table` (connections nobody is busy
+//! connection), `channel` (requests from our own front), `cancel` (their clients going away),
+//! `lead` (which thread looks for work), `table` (connections nobody is busy
 //! with, deadlines), `harakiri` (deadlines of requests), `statics` (files without Python),
 //! `listen` (accepting), `log`, `signal`, `wait`.
 //!
-//! The GIL is kept from one request to the next and given up only to wait. With one thread events
-//! are taken in batches; with more, a thread takes one at a time, so a slow view holds one thread
-//! and no other connection.
+//! The GIL is kept from one request to the next and given up only to wait. One thread at a time
+//! looks for work and serves it ([`lead`]); when it stays in the app, another one takes over, so
+//! a slow view holds one thread and no other connection.
 //!
-//! Locks: `table` guards the connections that no thread has; each of `flights` guards what one
-//! thread is busy with (only with `harakiri`). Neither is held while waiting.
+//! Locks: `table` guards the connections that no thread has, `waiting` those whose next request
+//! lets others go first; each of `flights` guards what one thread is busy with (only with
+//! `harakiri`). None is held while waiting. `finding` is the leader's own: it is held while the
+//! leader looks for work, and nobody else asks for it.
 
 mod body;
+mod cancel;
 mod channel;
 mod connection;
 mod harakiri;
+mod lead;
 mod listen;
 mod log;
 mod output;
@@ -45,11 +50,13 @@ use sys::fdpass;
 use sys::memory::SharedWords;
 
 use self::harakiri::{Client, Flight, lock};
+use self::lead::Lead;
 pub use self::listen::Listener;
 pub use self::log::{note, write_line};
 use self::settings::Settings;
 pub use self::signal::absorb_terminal;
 use self::table::{NEVER, Table};
+use self::turn::{Finding, Waiting};
 use crate::wsgi::App;
 
 /// Tokens of the descriptors that are no connections.
@@ -92,6 +99,12 @@ pub struct Worker {
     app: App,
     epoll: Epoll,
     table: Mutex<Table>,
+    finding: Mutex<Finding>,
+    waiting: Mutex<Waiting>,
+    /// Only with several threads.
+    lead: Option<Lead>,
+    /// Per thread: the id (plus one) of the request whose client has gone.
+    cancelled: Vec<AtomicU64>,
     flights: Vec<Mutex<Flight>>,
     listeners: Vec<Listener>,
     queue: Option<OwnedFd>,
@@ -178,6 +191,10 @@ impl Worker {
             app,
             epoll,
             table: Mutex::new(Table::new()),
+            finding: Mutex::new(Finding::new()),
+            waiting: Mutex::default(),
+            lead: (plan.threads > 1).then(|| Lead::new(plan.threads)),
+            cancelled: (0..plan.threads.max(1)).map(|_| AtomicU64::new(0)).collect(),
             flights: (0..flights).map(|_| Mutex::default()).collect(),
             listeners,
             queue,
@@ -198,10 +215,6 @@ impl Worker {
             plan,
         };
         Ok(worker)
-    }
-
-    fn is_threaded(&self) -> bool {
-        self.plan.threads > 1
     }
 
     fn is_quiescing(&self) -> bool {

@@ -8,6 +8,10 @@
 //! A connection belongs to one thread or to the table, never to both, so a connection itself
 //! needs no lock.
 
+use std::os::fd::{BorrowedFd, RawFd};
+
+use sys::epoll::Epoll;
+
 use super::connection::Connection;
 
 /// Tokens of connections have this bit; those of other descriptors do not.
@@ -20,6 +24,10 @@ struct Slot {
     generation: u32,
     used: bool,
     deadline_ms: u64,
+    /// Of the connection, so that it can be silenced while a thread has it.
+    fd: RawFd,
+    /// Not watched any more, whatever the connection remembers.
+    silenced: bool,
     connection: Option<Box<Connection>>,
 }
 
@@ -56,13 +64,15 @@ impl Table {
     }
 
     /// Gives a new connection its token; it stays with the thread that accepted it.
-    pub fn admit(&mut self) -> u64 {
+    pub fn admit(&mut self, fd: RawFd) -> u64 {
         self.live += 1;
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot {
                 generation: 0,
                 used: false,
                 deadline_ms: NEVER,
+                fd,
+                silenced: false,
                 connection: None,
             });
             // Descriptors are numbered by int: there are never more.
@@ -70,16 +80,38 @@ impl Table {
         });
         let Some(slot) = self.slots.get_mut(index as usize) else { return CONNECTION_BIT };
         slot.used = true;
+        slot.fd = fd;
+        slot.silenced = false;
         CONNECTION_BIT | u64::from(slot.generation & 0x7fff_ffff) << 32 | u64::from(index)
     }
 
-    /// Takes a connection back until its next event or its deadline.
-    pub fn park(&mut self, connection: Box<Connection>, deadline_ms: u64) {
+    /// Takes a connection back until its next event or its deadline; whether that is the first
+    /// deadline of all now.
+    pub fn park(&mut self, connection: Box<Connection>, deadline_ms: u64) -> bool {
+        let first = deadline_ms < self.next_deadline_ms;
         self.next_deadline_ms = self.next_deadline_ms.min(deadline_ms);
         let token = connection.token;
-        let Some(slot) = self.slot(token) else { return };
+        let Some(slot) = self.slot(token) else { return false };
         slot.deadline_ms = deadline_ms;
+        slot.silenced = false;
         slot.connection = Some(connection);
+        first
+    }
+
+    /// Ends the watching of a connection that a thread is busy with: what comes meanwhile would
+    /// be told over and over.
+    pub fn silence(&mut self, token: u64, epoll: &Epoll) {
+        let Some(slot) = self.slot(token).filter(|slot| slot.connection.is_none()) else { return };
+        slot.silenced = true;
+        // SAFETY: the slot is still used, so the thread that has the connection has not closed it
+        // yet: it calls `forget`, under the same lock as this, before it does.
+        let fd = unsafe { BorrowedFd::borrow_raw(slot.fd) };
+        let _ = epoll.remove(fd);
+    }
+
+    /// Whether a connection that is to be parked has been silenced meanwhile.
+    pub fn is_silenced(&mut self, token: u64) -> bool {
+        self.slot(token).is_some_and(|slot| slot.silenced)
     }
 
     /// Gives a connection to the calling thread; `None` if another has it or it is closed.

@@ -8,9 +8,10 @@ use pyo3::prelude::*;
 use sys::clock::monotonic_ms;
 use sys::epoll::{Event, Events};
 
-use super::channel::{self, ChannelRequest, ChannelResponder, Received};
+use super::channel::{self, ChannelRequest, ChannelResponder, Line, Received};
 use super::connection::{Connection, Turn};
 use super::harakiri::{self, Client, lock};
+use super::lead::{Flying, Follow, Lead};
 use super::log;
 use super::read::{ReadyRequest, Scratch};
 use super::respond::StreamResponder;
@@ -22,7 +23,7 @@ use crate::wsgi;
 use plan::app::Protocol;
 use proto::channel::REQUEST_BYTES_MAX;
 
-/// Events taken in one batch by a worker with one thread.
+/// Events taken in one batch.
 const BATCH_EVENTS: usize = 64;
 /// Requests served one after the other from one connection before others get their turn.
 const PIPELINED_MAX: u32 = 32;
@@ -43,42 +44,53 @@ enum Work {
     End,
 }
 
-/// What a thread has for itself.
-struct Thread<'a> {
-    worker: &'a Worker,
-    core: u32,
+/// What the leading thread needs to find work.
+pub struct Finding {
     events: Events,
-    scratch: Scratch,
-    /// Datagrams of the private queue.
-    room: Vec<u8>,
-    /// Response heads and log lines.
-    buffer: Vec<u8>,
-    /// Connections with a whole request in memory that let others go first.
-    waiting: VecDeque<(Box<Connection>, ReadyRequest)>,
     /// How many more looks into the queue are made without asking epoll: where one request came
     /// from there are often more.
     eager: u32,
 }
 
+impl Finding {
+    /// Nothing found yet.
+    pub fn new() -> Finding {
+        Finding { events: Events::with_room(BATCH_EVENTS), eager: 0 }
+    }
+}
+
+/// Connections with a whole request in memory that let others go first.
+pub type Waiting = VecDeque<(Box<Connection>, ReadyRequest)>;
+
+/// What a thread has for itself.
+struct Thread<'a> {
+    worker: &'a Worker,
+    core: u32,
+    /// Whether it is this thread that looks for work; always, if there is only one.
+    leads: bool,
+    scratch: Scratch,
+    /// Datagrams of the private queue.
+    room: Vec<u8>,
+    /// Response heads and log lines.
+    buffer: Vec<u8>,
+}
+
 /// Serves until the worker is done.
 pub fn run(py: Python<'_>, worker: &Worker, core: u32) {
     name_thread(py, worker, core);
-    let threaded = worker.is_threaded();
     let mut thread = Thread {
         worker,
         core,
-        events: Events::with_room(if threaded { 1 } else { BATCH_EVENTS }),
+        leads: worker.lead.is_none(),
         scratch: Scratch::new(),
         room: vec![0; if worker.queue.is_some() { REQUEST_BYTES_MAX } else { 0 }],
         buffer: Vec::with_capacity(4096),
-        waiting: VecDeque::new(),
-        eager: 0,
     };
     loop {
         // The GIL is kept as long as there is something to do: with four threads and short views
         // this costs 8.7 us of CPU per request, against 13.5 when it is given up each time.
-        let work = thread.next_work(false);
-        let work = work.or_else(|| py.detach(|| thread.next_work(true)));
+        let work = if thread.may_look() { thread.next_work(false) } else { None };
+        let work = work.or_else(|| py.detach(|| thread.wait_for_work()));
         match work {
             Some(Work::Connection(connection, request)) => {
                 thread.serve_connection(py, connection, request);
@@ -89,7 +101,12 @@ pub fn run(py: Python<'_>, worker: &Worker, core: u32) {
                     error.print(py);
                 }
             }
-            Some(Work::End) => return,
+            Some(Work::End) => {
+                if let Some(lead) = &worker.lead {
+                    lead.resign();
+                }
+                return;
+            }
         }
     }
 }
@@ -109,49 +126,82 @@ fn name_thread(py: Python<'_>, worker: &Worker, core: u32) {
 }
 
 impl Thread<'_> {
+    /// Whether it is this thread's business to look for work.
+    fn may_look(&mut self) -> bool {
+        self.leads = self.leads || self.worker.lead.as_ref().is_some_and(|it| it.take(self.core));
+        self.leads
+    }
+
+    /// Waits, detached, until this thread leads and there is something to do.
+    fn wait_for_work(&mut self) -> Option<Work> {
+        if let Some(lead) = self.worker.lead.as_ref().filter(|_| !self.leads) {
+            match lead.follow(self.core) {
+                Follow::Leads => self.leads = true,
+                Follow::Signal => return Some(Work::Signal),
+            }
+        }
+        self.next_work(true)
+    }
+
+    /// Goes into the app: the lead may pass to another thread meanwhile.
+    fn begin(&mut self) -> Flying {
+        let flying = self.worker.lead.as_ref().filter(|_| self.leads).map(Lead::begin);
+        let flying = flying.unwrap_or(Flying::Following);
+        self.leads &= self.worker.lead.is_none() || flying != Flying::Following;
+        flying
+    }
+
+    /// Comes back from the app.
+    fn end(&mut self, flying: Flying) {
+        if let Some(lead) = &self.worker.lead {
+            self.leads = lead.end(flying);
+        }
+    }
+
     /// Finds the next thing to do; `None` if there is none and `may_wait` is false.
     fn next_work(&mut self, may_wait: bool) -> Option<Work> {
+        let worker = self.worker;
+        // Free: only the thread that leads comes here.
+        let mut finding = lock(&worker.finding);
         loop {
-            if self.worker.is_finished() {
-                // The next thread that sleeps hears it from this one.
-                self.worker.wake.ring();
+            if worker.is_finished() {
                 return Some(Work::End);
             }
-            while let Some(event) = self.events.take() {
-                if let Some(work) = self.handle_event(event) {
+            while let Some(event) = finding.events.take() {
+                if let Some(work) = self.handle_event(event, &mut finding) {
                     return Some(work);
                 }
             }
-            if self.eager > 0 {
-                self.eager -= 1;
+            if finding.eager > 0 {
+                finding.eager -= 1;
                 if let Some(work) = self.handle_queue() {
                     return Some(work);
                 }
-                self.eager = 0;
+                finding.eager = 0;
             }
             let now = monotonic_ms();
             let next = self.next_deadline_ms();
             if next.saturating_add(LATE_MS) <= now {
                 self.handle_deadlines(now);
             }
-            let at_once = !may_wait || !self.waiting.is_empty() || next <= now;
+            let at_once = !may_wait || !lock(&worker.waiting).is_empty() || next <= now;
             let timeout = match next {
                 _ if at_once => Some(0),
                 NEVER => None,
                 next => Some(next - now),
             };
-            let count = match self.worker.epoll.wait(&mut self.events, timeout) {
+            let count = match worker.epoll.wait(&mut finding.events, timeout) {
                 Ok(count) => count,
                 Err(error) => {
                     log::note(&format!("cannot wait for events: {error}"));
-                    self.worker.quiesce();
+                    worker.quiesce();
                     return Some(Work::End);
                 }
             };
             if count > 0 {
                 continue;
             }
-            if let Some((connection, request)) = self.waiting.pop_front() {
+            if let Some((connection, request)) = lock(&worker.waiting).pop_front() {
                 return Some(Work::Connection(connection, request));
             }
             if next <= now {
@@ -173,7 +223,7 @@ impl Thread<'_> {
         table.min(accept).min(life)
     }
 
-    fn handle_event(&mut self, event: Event) -> Option<Work> {
+    fn handle_event(&mut self, event: Event, finding: &mut Finding) -> Option<Work> {
         let worker = self.worker;
         match event.token {
             CONTROL => worker.read_control(),
@@ -184,15 +234,16 @@ impl Thread<'_> {
             }
             QUEUE => {
                 let work = self.handle_queue();
-                self.eager = if work.is_some() { EAGER_MAX } else { 0 };
+                finding.eager = if work.is_some() { EAGER_MAX } else { 0 };
                 return work;
             }
-            // The front sends nothing here: this is its end.
             REPLY => {
-                for reply in &worker.replies {
-                    let _ = worker.epoll.remove(reply.as_fd());
+                if !worker.replies.iter().all(|reply| worker.read_cancels(reply.as_fd())) {
+                    for reply in &worker.replies {
+                        let _ = worker.epoll.remove(reply.as_fd());
+                    }
+                    worker.quiesce();
                 }
-                worker.quiesce();
             }
             token if token & CONNECTION_BIT == 0 => {
                 let index = usize::try_from(token - FIRST_LISTENER).ok()?;
@@ -201,7 +252,15 @@ impl Thread<'_> {
                 return self.advance(connection, Connection::handle_event);
             }
             token => {
-                let connection = lock(&worker.table).claim(token)?;
+                let connection = {
+                    let mut table = lock(&worker.table);
+                    let connection = table.claim(token);
+                    if connection.is_none() {
+                        // A thread is busy with it: silence until it is parked.
+                        table.silence(token, &worker.epoll);
+                    }
+                    connection?
+                };
                 return self.advance(connection, Connection::handle_event);
             }
         }
@@ -242,7 +301,7 @@ impl Thread<'_> {
             if let Some(Work::Connection(connection, request)) =
                 self.advance(connection, Connection::handle_deadline)
             {
-                self.waiting.push_back((connection, request));
+                lock(&worker.waiting).push_back((connection, request));
             }
         }
         worker.finish_if_done();
@@ -269,7 +328,7 @@ impl Thread<'_> {
 
     fn park(&mut self, mut connection: Box<Connection>) {
         let worker = self.worker;
-        let interest = connection.interest(worker.is_threaded());
+        let interest = connection.interest();
         let known = connection.watched.replace(interest);
         let mut deadline = connection.deadline_ms(&worker.settings);
         if worker.is_quiescing() && connection.is_idle() {
@@ -279,13 +338,17 @@ impl Thread<'_> {
         let mut table = lock(&worker.table);
         // Under the table's lock: another thread may get the event at once and must find the
         // connection here, and nobody may close it before it is watched.
-        let told = match known {
+        let told = match known.filter(|_| !table.is_silenced(token)) {
             None => worker.epoll.add(connection.socket.as_fd(), token, interest),
-            Some(known) if known == interest && !interest.once => Ok(()),
+            Some(known) if known == interest => Ok(()),
             Some(_) => worker.epoll.change(connection.socket.as_fd(), token, interest),
         };
         if told.is_ok() {
-            table.park(connection, deadline);
+            let first = table.park(connection, deadline);
+            if first && !self.leads {
+                // The leader waits for another deadline.
+                worker.wake.ring();
+            }
             return;
         }
         table.forget(token);
@@ -294,9 +357,10 @@ impl Thread<'_> {
     }
 
     fn close(&mut self, connection: Box<Connection>) {
-        let token = connection.token;
+        // In this order: a late event must not find the number of the descriptor, which another
+        // connection may have by then.
+        lock(&self.worker.table).forget(connection.token);
         drop(connection);
-        lock(&self.worker.table).forget(token);
         if self.worker.is_quiescing() {
             self.worker.finish_if_done();
         }
@@ -315,7 +379,10 @@ impl Thread<'_> {
                 Turn::Close => return self.close(connection),
             }
         }
-        self.waiting.push_back((connection, request));
+        lock(&self.worker.waiting).push_back((connection, request));
+        if !self.leads {
+            self.worker.wake.ring();
+        }
     }
 
     fn serve_one(
@@ -328,6 +395,7 @@ impl Thread<'_> {
         let began_ms = monotonic_ms();
         let client = harakiri::stream_client(&connection.socket);
         let flight = worker.take_off(self.core, client, &request.vars);
+        let flying = self.begin();
         let mut responder = StreamResponder::new(
             connection,
             request.manner,
@@ -346,6 +414,7 @@ impl Thread<'_> {
             }
         };
         let (after, pieces) = responder.finish();
+        self.end(flying);
         if let Some(flight) = flight {
             harakiri::land(flight);
         }
@@ -371,8 +440,9 @@ impl Thread<'_> {
         let client = Client::Channel { id, reply: reply.as_raw_fd() };
         let flight = worker.take_off(self.core, client, vars);
         let head_only = is_head(vars);
-        let mut responder =
-            ChannelResponder::new(id, reply.as_fd(), head_only, flight, &mut self.buffer);
+        let flying = self.begin();
+        let line = Line { worker, core: self.core, id, reply: reply.as_fd(), flight };
+        let mut responder = ChannelResponder::new(line, head_only, &mut self.buffer);
         let served = match statics::serve(py, &worker.plan.static_maps, vars, &mut responder) {
             Some(served) => served,
             None => {
@@ -381,6 +451,7 @@ impl Thread<'_> {
             }
         };
         let (pieces, front_gone) = responder.finish(py);
+        self.end(flying);
         if let Some(flight) = flight {
             harakiri::land(flight);
         }
