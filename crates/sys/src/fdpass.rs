@@ -155,23 +155,24 @@ pub fn recv_with_fds(
     Ok(received as usize)
 }
 
-/// Receives up to two messages with one system call: the usual one, and the answer to the
-/// question whether there is another. `None` in the second place says that there is none now.
-/// Descriptors are appended to the `fds` of the same place; a message may bring eight at most.
-/// A length of 0 is the end: the other side is gone.
+/// Receives up to `N` messages with one system call: those that are there, and the answer to
+/// the question whether there are more. Returns how many came and the length of each; fewer than
+/// `N` says that there are no more now. Descriptors are appended to the `fds` of the same place;
+/// a message may bring eight at most. A length of 0 is the end: the other side is gone.
 ///
 /// # Errors
 /// As [`recv_with_fds`]; `WouldBlock` if there is nothing at all.
-pub fn recv_two_with_fds(
+pub fn recv_many_with_fds<const N: usize>(
     socket: BorrowedFd<'_>,
-    rooms: [&mut [u8]; 2],
-    fds: [&mut Vec<OwnedFd>; 2],
-) -> io::Result<(usize, Option<usize>)> {
-    let mut control = [[0u64; 8]; 2];
-    let mut iov =
-        rooms.map(|room| libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() });
+    rooms: &mut [Box<[u8]>; N],
+    fds: &mut [Vec<OwnedFd>; N],
+) -> io::Result<(usize, [usize; N])> {
+    let mut control = [[0u64; 8]; N];
+    let mut iov = rooms
+        .each_mut()
+        .map(|room| libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() });
     // SAFETY: an all-zero mmsghdr is valid: no name, no data, no control.
-    let mut messages: [libc::mmsghdr; 2] = unsafe { std::mem::zeroed() };
+    let mut messages: [libc::mmsghdr; N] = unsafe { std::mem::zeroed() };
     for ((message, iov), control) in messages.iter_mut().zip(&mut iov).zip(&mut control) {
         message.msg_hdr.msg_iov = iov;
         message.msg_hdr.msg_iovlen = 1;
@@ -179,13 +180,13 @@ pub fn recv_two_with_fds(
         message.msg_hdr.msg_controllen = size_of_val(control) as _;
     }
     let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
-    // SAFETY: both messages point at rooms and control buffers that live through the call; a
-    // null time limit is allowed.
+    // SAFETY: the messages point at rooms and control buffers that live through the call; a null
+    // time limit is allowed.
     let received = check(unsafe {
         libc::recvmmsg(
             socket.as_raw_fd(),
             messages.as_mut_ptr(),
-            2,
+            N as _,
             flags as _,
             std::ptr::null_mut(),
         )
@@ -198,8 +199,7 @@ pub fn recv_two_with_fds(
     if cut {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "message longer than its buffer"));
     }
-    let [first, second] = messages.map(|message| message.msg_len as usize);
-    Ok((first, (received == 2).then_some(second)))
+    Ok((received as usize, messages.map(|message| message.msg_len as usize)))
 }
 
 /// Takes ownership of every descriptor in the control part of a received message.
@@ -263,26 +263,24 @@ mod tests {
     }
 
     #[test]
-    fn two_messages_come_with_one_call_and_the_end_is_told_apart_from_silence() {
+    fn messages_come_together_and_the_end_is_told_apart_from_silence() {
         let (left, right) = seqpacket_pair().unwrap();
+        let room = || vec![0; 8].into_boxed_slice();
         let receive = || {
-            let (mut rooms, mut fds) = ([[0; 8]; 2], [Vec::new(), Vec::new()]);
-            let received = {
-                let ([a, b], [x, y]) = (&mut rooms, &mut fds);
-                recv_two_with_fds(right.as_fd(), [a, b], [x, y])
-            };
-            received.map(|lengths| (lengths, rooms, fds.map(|fds| fds.len())))
+            let (mut rooms, mut fds) = ([room(), room()], [Vec::new(), Vec::new()]);
+            let received = recv_many_with_fds(right.as_fd(), &mut rooms, &mut fds);
+            received.map(|received| (received, rooms, fds.map(|fds| fds.len())))
         };
         assert_eq!(receive().unwrap_err().kind(), io::ErrorKind::WouldBlock);
         send_with_fds(left.as_fd(), &[IoSlice::new(b"one")], &[], 0).unwrap();
-        assert_eq!(receive().unwrap().0, (3, None));
+        assert_eq!(receive().unwrap().0, (1, [3, 0]));
         for (text, count) in [(b"two", 0), (b"thr", 1)] {
             let fds = [left.as_fd()];
             send_with_fds(left.as_fd(), &[IoSlice::new(text)], &fds[..count], 0).unwrap();
         }
         let (lengths, rooms, fds) = receive().unwrap();
-        assert_eq!((lengths, &rooms[1][..3], fds), ((3, Some(3)), &b"thr"[..], [0, 1]));
+        assert_eq!((lengths, &rooms[1][..3], fds), ((2, [3, 3]), &b"thr"[..], [0, 1]));
         drop(left);
-        assert_eq!(receive().unwrap().0.0, 0);
+        assert_eq!(receive().unwrap().0.1[0], 0);
     }
 }

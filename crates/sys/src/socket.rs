@@ -33,6 +33,35 @@ pub fn accept(listener: BorrowedFd<'_>) -> io::Result<(OwnedFd, Peer)> {
     Ok((fd, peer_of(&address)))
 }
 
+/// Connects to a Unix stream socket without waiting: close-on-exec and non-blocking. A name that
+/// begins with NUL is an abstract one. Unlike std's sockets it is connected, or not, at once.
+///
+/// # Errors
+/// `WouldBlock` if the listener's backlog is full; otherwise as of connect(2).
+pub fn connect_unix(name: &[u8]) -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: takes numbers only.
+    let fd = check(unsafe { libc::socket(libc::AF_UNIX, kind, 0) })?;
+    // SAFETY: the kernel has just given us this descriptor, nobody else owns it.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: an all-zero sockaddr_un is a valid value.
+    let mut raw: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    raw.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    if name.len() >= raw.sun_path.len() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    for (to, from) in raw.sun_path.iter_mut().zip(name) {
+        *to = *from as libc::c_char;
+    }
+    // An abstract name ends where its length says, a path with its NUL.
+    let end = usize::from(name.first() != Some(&0));
+    let bytes = std::mem::offset_of!(libc::sockaddr_un, sun_path) + name.len() + end;
+    let length = bytes as libc::socklen_t;
+    // SAFETY: `length` is at most the size of `raw`, which lives through the call.
+    check(unsafe { libc::connect(fd.as_raw_fd(), (&raw const raw).cast(), length) })?;
+    Ok(fd)
+}
+
 /// The address a connected or bound socket has on our side; `None` for Unix sockets.
 ///
 /// # Errors
@@ -217,6 +246,25 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
+
+    #[test]
+    fn a_unix_socket_is_connected_at_once_by_path_and_by_abstract_name() {
+        use std::os::linux::net::SocketAddrExt;
+        use std::os::unix::net::{SocketAddr, UnixListener};
+        let name = format!("propylon-test-{}", std::process::id());
+        let _abstract =
+            UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        assert!(connect_unix(format!("\0{name}").as_bytes()).is_ok());
+        let path = std::env::temp_dir().join(format!("{name}.sock"));
+        let listener = UnixListener::bind(&path).unwrap();
+        let path = path.as_os_str().as_encoded_bytes();
+        let client = connect_unix(path).unwrap();
+        assert_eq!(send_pieces(client.as_fd(), &[IoSlice::new(b"early")]).unwrap(), 5);
+        assert!(listener.accept().is_ok());
+        std::fs::remove_file(std::env::temp_dir().join(format!("{name}.sock"))).unwrap();
+        assert_eq!(connect_unix(path).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(connect_unix(&[b'x'; 200]).is_err());
+    }
 
     #[test]
     fn what_is_sent_arrives_and_an_empty_socket_does_not_wait() {

@@ -1,14 +1,13 @@
 //! An upstream's answer: its head, and its body piece by piece.
 
 use std::fs::File;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use message::{BodyLength, ResponseHead};
 use proto::http1::{Chunk, ChunkedDecoder};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::apps::AppBody;
 use crate::error::{During, Failure};
@@ -246,8 +245,8 @@ impl SocketBody {
         if self.is_ended() {
             return Ok(None);
         }
-        let mut timer = pin!(sleep(self.patience.read));
-        poll_fn(|context| {
+        let mut begins = Some(self.patience.read);
+        let piece = poll_fn(|context| {
             self.poll_sending(context);
             loop {
                 match poll_fill(context, &mut self.connection) {
@@ -258,8 +257,14 @@ impl SocketBody {
                         return Poll::Ready(Err(failure));
                     }
                     Poll::Pending => {
-                        let late = |()| Err(Failure::timed_out(During::ReadingBody));
-                        return timer.as_mut().poll(context).map(late);
+                        let watched = &self.connection.watched;
+                        if let Some(patience) = begins.take() {
+                            watched.patience(patience);
+                        }
+                        return match watched.poll_expired(context) {
+                            true => Poll::Ready(Err(Failure::timed_out(During::ReadingBody))),
+                            false => Poll::Pending,
+                        };
                     }
                 }
                 if let Some(piece) = self.buffered()? {
@@ -270,7 +275,9 @@ impl SocketBody {
                 }
             }
         })
-        .await
+        .await;
+        self.connection.watched.unlimited();
+        piece
     }
 
     /// The rest of the request goes out meanwhile. That the peer does not want it any more is

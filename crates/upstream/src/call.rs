@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use net::Watch;
 use plan::front::UpstreamCall;
 use plan::front::upstream::{NextUpstream, PeerAddress, Speak};
 use proto::http1::ResponseStyle;
 use proto::uwsgi::packet_head;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::CallError;
@@ -32,6 +34,9 @@ pub struct Upstreams {
     states: Arc<PeerStates>,
     apps: AppChannels,
     pool: Rc<Pool>,
+    /// Deadlines of the connections to peers.
+    watch: Rc<Watch>,
+    sweeper: AbortHandle,
 }
 
 /// What stays the same over the attempts of a call.
@@ -46,8 +51,12 @@ struct Request {
 
 impl Upstreams {
     /// `states` is shared by the threads that work with this plan; `apps` outlives plans.
+    /// Must be called inside a `LocalSet`.
     pub fn new(states: Arc<PeerStates>, apps: AppChannels) -> Upstreams {
-        Upstreams { states, apps, pool: Rc::default() }
+        let watch = Watch::new();
+        let swept = watch.clone();
+        let sweeper = tokio::task::spawn_local(async move { swept.sweep().await }).abort_handle();
+        Upstreams { states, apps, pool: Rc::default(), watch, sweeper }
     }
 
     /// Closes idle connections whose time is over; to be called every second or so.
@@ -205,7 +214,7 @@ impl Upstreams {
     async fn connection(
         &self,
         chosen: &Chosen,
-        request: &Request,
+        request: &mut Request,
         begun: Instant,
         trace: &mut CallTrace,
     ) -> Result<Connection, Failure> {
@@ -216,7 +225,9 @@ impl Upstreams {
             (Some(connection), _) => connection,
             (None, PeerAddress::Socket(address)) => {
                 let written = &chosen.peer().written;
-                Connection::new(connect(address, written, request.connect).await?)
+                let (patience, sender) = (request.connect, &mut request.sender);
+                let stream = connect(address, written, patience, sender).await?;
+                Connection::new(stream, self.watch.join())
             }
             (None, PeerAddress::App(_)) => {
                 let text = "an app of this server cannot share a group with other peers";
@@ -227,6 +238,12 @@ impl Upstreams {
             last.connect_time = Some(if is_kept { Duration::ZERO } else { begun.elapsed() });
         }
         Ok(connection)
+    }
+}
+
+impl Drop for Upstreams {
+    fn drop(&mut self) {
+        self.sweeper.abort();
     }
 }
 

@@ -3,15 +3,13 @@
 //! The answer may come while the body is still on its way; both go on at once, then and later
 //! (the rest of the request is sent while the answer's body is read).
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use message::ResponseHead;
 use proto::http1::{ResponseReader, ResponseStyle};
-use tokio::time::{Instant, Sleep, sleep};
 
 use crate::error::{During, Failure, FailureKind};
 use crate::pool::Connection;
@@ -47,13 +45,20 @@ pub(crate) async fn exchange(
     patience: Patience,
 ) -> Result<Head, Failure> {
     let mut reader = ResponseReader::new(style);
-    let mut timer = std::pin::pin!(sleep(patience.send));
+    // Patience that begins as soon as there is something to wait for.
+    let mut begins = Some(patience.send);
     let mut received = false;
     let mut send_failure: Option<Failure> = None;
     let result = poll_fn(|context| {
         loop {
             if send_failure.is_none() && !sender.is_done() {
-                let sending = poll_sending(context, connection, sender, timer.as_mut(), patience);
+                let before = sender.bytes_sent;
+                let sending = poll_sending(context, connection, sender);
+                if sending.is_ready() {
+                    begins = Some(patience.read);
+                } else if sender.bytes_sent != before {
+                    begins = Some(patience.send);
+                }
                 if let Poll::Ready(Err(failure)) = sending {
                     send_failure = Some(failure);
                 }
@@ -79,7 +84,7 @@ pub(crate) async fn exchange(
                 }
                 Poll::Ready(Ok(_)) => {
                     received = true;
-                    timer.as_mut().reset(Instant::now() + patience.read);
+                    begins = Some(patience.read);
                 }
                 Poll::Ready(Err(error)) => {
                     let failure = Failure::call("recv", &error, During::ReadingHead);
@@ -87,37 +92,36 @@ pub(crate) async fn exchange(
                 }
                 Poll::Pending if sender.waits_for_client => {
                     // Whoever reads from the client has its own time limit.
-                    timer.as_mut().reset(Instant::now() + patience.send);
+                    connection.watched.unlimited();
+                    begins = Some(patience.send);
                     return Poll::Pending;
                 }
                 Poll::Pending => {
                     let during =
                         if sender.is_done() { During::ReadingHead } else { During::Sending };
-                    return timer.as_mut().poll(context).map(|()| Err(Failure::timed_out(during)));
+                    if let Some(patience) = begins.take() {
+                        connection.watched.patience(patience);
+                    }
+                    return match connection.watched.poll_expired(context) {
+                        true => Poll::Ready(Err(Failure::timed_out(during))),
+                        false => Poll::Pending,
+                    };
                 }
             }
         }
     })
     .await;
+    connection.watched.unlimited();
     result.map_err(|failure| Failure { nothing_received: !received, ..failure })
 }
 
-/// Sends what can be sent and moves the deadline along.
+/// Sends what can be sent.
 fn poll_sending(
     context: &mut Context<'_>,
     connection: &mut Connection,
     sender: &mut Sender,
-    timer: Pin<&mut Sleep>,
-    patience: Patience,
 ) -> Poll<Result<(), Failure>> {
-    let before = sender.bytes_sent;
-    let outcome = sender.poll_send(context, &mut connection.stream);
-    if outcome.is_ready() {
-        timer.reset(Instant::now() + patience.read);
-    } else if sender.bytes_sent != before {
-        timer.reset(Instant::now() + patience.send);
-    }
-    outcome.map_err(|failure| match failure {
+    sender.poll_send(context, &mut connection.stream).map_err(|failure| match failure {
         SendFailure::Socket(call, error) => Failure::call(call, &error, During::Sending),
         SendFailure::Body(text) => Failure::new(FailureKind::ClientBody, text),
     })

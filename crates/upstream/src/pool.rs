@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use net::Stream;
+use net::{Stream, Watched};
 
 use crate::peers::Balancer;
 
@@ -20,11 +20,13 @@ pub(crate) struct Connection {
     pub requests: u32,
     /// It served a request before this one.
     pub reused: bool,
+    /// When whoever waits for the peer loses patience.
+    pub watched: Watched,
 }
 
 impl Connection {
-    pub fn new(stream: Stream) -> Connection {
-        Connection { stream, inbox: BytesMut::new(), requests: 1, reused: false }
+    pub fn new(stream: Stream, watched: Watched) -> Connection {
+        Connection { stream, inbox: BytesMut::new(), requests: 1, reused: false, watched }
     }
 
     /// Whether the peer is still there and silent: a connection that says something between two

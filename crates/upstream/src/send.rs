@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, IoSlice};
+use std::os::fd::BorrowedFd;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -112,6 +113,19 @@ impl Sender {
             ready!(self.poll_step(context, stream))?;
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Sends what a fresh connection takes at once. An error is left to be found by whoever
+    /// sends or reads next.
+    pub fn send_at_once(&mut self, socket: BorrowedFd<'_>) {
+        let body: &[u8] = match &self.body {
+            Body::Memory(bytes) => bytes,
+            _ => &[],
+        };
+        let pieces = [IoSlice::new(&self.head_left), IoSlice::new(body)];
+        if let Ok(sent) = sys::socket::send_pieces(socket, &pieces) {
+            self.note_sent(sent);
+        }
     }
 
     fn poll_step(

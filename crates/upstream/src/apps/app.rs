@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::channel::{REQUEST_HEAD_BYTES, RequestHeader};
+use sys::clock::monotonic_ms;
 use sys::fdpass::send_with_fds;
 use sys::memory::SharedWords;
 use tokio::io::Interest;
@@ -21,10 +22,20 @@ use super::place::{Placed, Upload};
 use super::reply::WorkerSocket;
 use crate::error::{During, Failure, FailureKind};
 
-/// Requests of this thread that may be in the queue or in workers although no worker is up.
+/// Requests of this thread that may be in the queue or in workers although no worker is up. The
+/// fewer, the more can be taken back when their clients go.
 const GATE_BASE: u32 = 4;
 /// Requests per worker thread: one being executed, one that is next without a round trip.
 const GATE_PER_THREAD: u32 = 2;
+/// An app that answers quickly gets as many more as it answers in this time: the busier both
+/// sides are, the less often they wake each other.
+const AHEAD_MS: u64 = 2;
+/// And so many at most.
+const AHEAD_MAX: u64 = 58;
+/// How many answers the speed is measured by.
+const PACE_ANSWERS: u64 = 32;
+/// A measured speed is believed for so long.
+const PACE_MS: u64 = 100;
 /// Requests of this thread that wait before the gate; more are refused at once (503).
 const WAITING_MAX: usize = 4096;
 
@@ -38,7 +49,18 @@ pub(super) struct App {
     /// Places to take away as soon as they are given back: workers that went.
     gate_debt: Cell<usize>,
     waiting: Cell<usize>,
+    pace: Pace,
     pub workers: RefCell<HashMap<u32, Rc<WorkerSocket>>>,
+}
+
+/// How quickly the app answers this thread.
+#[derive(Default)]
+struct Pace {
+    /// Answers since `since_ms`.
+    answers: Cell<u64>,
+    since_ms: Cell<u64>,
+    /// Places of the gate that the speed has earned.
+    ahead: Cell<usize>,
 }
 
 /// A message socket that the runtime of this thread watches; the type is the runtime's only one
@@ -70,12 +92,16 @@ impl App {
             gate: Semaphore::new(GATE_BASE as usize),
             gate_debt: Cell::new(0),
             waiting: Cell::new(0),
+            pace: Pace::default(),
             workers: RefCell::default(),
         }
     }
 
     /// Waits for a place.
     pub async fn enter(self: &Rc<App>, patience: Duration) -> Result<Pass, Failure> {
+        if self.pace.ahead.get() > 0 && self.gate.available_permits() <= self.pace.ahead.get() {
+            self.doubt_pace();
+        }
         if let Ok(permit) = self.gate.try_acquire() {
             permit.forget();
             return Ok(Pass(self.clone()));
@@ -135,17 +161,51 @@ impl App {
 
     /// The gate opens further for a worker.
     pub fn open_gate(&self) {
-        let places = (self.threads * GATE_PER_THREAD) as usize;
+        self.widen((self.threads * GATE_PER_THREAD) as usize);
+    }
+
+    /// The gate closes a little: a worker is gone.
+    pub fn close_gate(&self) {
+        self.narrow((self.threads * GATE_PER_THREAD) as usize);
+    }
+
+    fn widen(&self, places: usize) {
         let paid = self.gate_debt.get().min(places);
         self.gate_debt.set(self.gate_debt.get() - paid);
         self.gate.add_permits(places - paid);
     }
 
-    /// The gate closes a little: a worker is gone.
-    pub fn close_gate(&self) {
-        let places = (self.threads * GATE_PER_THREAD) as usize;
+    fn narrow(&self, places: usize) {
         let taken = self.gate.forget_permits(places);
         self.gate_debt.set(self.gate_debt.get() + places - taken);
+    }
+}
+
+impl App {
+    /// Counts an answer; every so many of them the gate is set to the speed.
+    fn note_answer(&self) {
+        let answers = self.pace.answers.get() + 1;
+        self.pace.answers.set(answers);
+        if answers >= PACE_ANSWERS {
+            let now = monotonic_ms();
+            let elapsed = now.saturating_sub(self.pace.since_ms.replace(now)).max(1);
+            self.pace.answers.set(0);
+            let ahead = if elapsed > PACE_MS { 0 } else { answers * AHEAD_MS / elapsed };
+            self.set_ahead(ahead.min(AHEAD_MAX) as usize);
+        }
+    }
+
+    /// Requests pile up: the speed may be that of a better time.
+    fn doubt_pace(&self) {
+        if monotonic_ms().saturating_sub(self.pace.since_ms.get()) > PACE_MS {
+            self.set_ahead(0);
+        }
+    }
+
+    fn set_ahead(&self, ahead: usize) {
+        let before = self.pace.ahead.replace(ahead);
+        self.widen(ahead.saturating_sub(before));
+        self.narrow(before.saturating_sub(ahead));
     }
 }
 
@@ -158,6 +218,7 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
+        self.0.note_answer();
         match self.0.gate_debt.get() {
             0 => self.0.gate.add_permits(1),
             debt => self.0.gate_debt.set(debt - 1),

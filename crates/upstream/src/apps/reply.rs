@@ -15,14 +15,17 @@ use proto::channel::{
     FLAG_END, REPLY_FRAME_BYTES_MAX, REPLY_HEAD_BYTES, ReplyHead, ReplyHeader, ReplyKind,
     SLOT_WORDS,
 };
-use sys::fdpass::{recv_two_with_fds, send_with_fds};
+use sys::fdpass::{recv_many_with_fds, send_with_fds};
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 
 use super::app::{App, watched};
 use super::slots::{Event, Slots, WorkerKey};
 
-/// Where frames of all workers of this thread are received: one at a time.
+/// Frames received with one system call at most.
+const FRAMES_MAX: usize = 8;
+
+/// Where frames of all workers of this thread are received: one worker's at a time.
 pub(super) struct Inbox {
     slots: Rc<RefCell<Slots>>,
     /// Borrowed for one receive, never across a wait.
@@ -30,10 +33,10 @@ pub(super) struct Inbox {
     next_worker: Cell<u64>,
 }
 
-/// Room for two frames of the greatest length and what comes along with them.
+/// Room for frames of the greatest length and what comes along with them.
 struct Room {
-    frames: [Box<[u8]>; 2],
-    descriptors: [Vec<OwnedFd>; 2],
+    frames: [Box<[u8]>; FRAMES_MAX],
+    descriptors: [Vec<OwnedFd>; FRAMES_MAX],
 }
 
 /// A worker's reply socket.
@@ -137,7 +140,8 @@ pub(super) fn watch_worker(
 impl Inbox {
     pub fn new(slots: Rc<RefCell<Slots>>) -> Inbox {
         let frame = || vec![0; REPLY_FRAME_BYTES_MAX].into_boxed_slice();
-        let room = Room { frames: [frame(), frame()], descriptors: Default::default() };
+        let frames = std::array::from_fn(|_| frame());
+        let room = Room { frames, descriptors: Default::default() };
         Inbox { slots, room: RefCell::new(room), next_worker: Cell::new(0) }
     }
 
@@ -152,25 +156,21 @@ impl Inbox {
         }
     }
 
-    /// One system call; in the usual case, one frame and the knowledge that there is no other.
+    /// One system call; in the usual case, all frames and the knowledge that there is no other.
     fn receive(&self, worker: &WorkerSocket) -> Left {
         let mut room = self.room.borrow_mut();
-        let Room { frames: [first, second], descriptors } = &mut *room;
-        let [beside_first, beside_second] = descriptors;
-        let socket = worker.socket.as_fd();
-        let received =
-            recv_two_with_fds(socket, [first, second], [&mut *beside_first, &mut *beside_second]);
-        match received {
-            Ok((bytes, more)) => {
-                let mut good = self.handle_frame(first.get(..bytes), beside_first, worker);
-                if let Some(bytes) = more {
-                    good &= self.handle_frame(second.get(..bytes), beside_second, worker);
+        let Room { frames, descriptors } = &mut *room;
+        match recv_many_with_fds(worker.socket.as_fd(), frames, descriptors) {
+            Ok((count, lengths)) => {
+                for ((frame, bytes), beside) in
+                    frames.iter().zip(lengths).zip(&mut *descriptors).take(count)
+                {
+                    if !self.handle_frame(frame.get(..bytes), beside, worker) {
+                        descriptors.iter_mut().for_each(Vec::clear);
+                        return Left::End;
+                    }
                 }
-                match more {
-                    _ if !good => Left::End,
-                    Some(_) => Left::Perhaps,
-                    None => Left::Nothing,
-                }
+                if count == FRAMES_MAX { Left::Perhaps } else { Left::Nothing }
             }
             Err(error) => {
                 descriptors.iter_mut().for_each(Vec::clear);
