@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Instant;
 
 use plan::app::{AppPlan, ProcessPlan, TitlePlan};
 use proto::control::{
@@ -18,7 +19,7 @@ use sys::memory::SharedWords;
 use sys::{fdpass, users};
 
 use crate::worker::{self, Listener, WorkerStart};
-use crate::wsgi::{App, LoadFailure, uwsgi_module};
+use crate::wsgi::{App, uwsgi_module};
 
 /// Exit code when no app could be loaded and `need-app` is set; uWSGI's.
 const EXIT_NO_APP: i32 = 22;
@@ -119,9 +120,10 @@ impl Nursery {
     }
 
     fn load_once(&self, py: Python<'_>) -> PyResult<App> {
+        let started = Instant::now();
         match App::load(py, &self.plan) {
             Ok(app) => {
-                write_failures(app.failures());
+                report(&app, started);
                 share_memory(py);
                 self.tell(&FromNursery::Loaded { apps: app.count() });
                 Ok(app)
@@ -241,9 +243,10 @@ fn work(py: Python<'_>, start: WorkerStart, app: Option<App>) -> i32 {
 
 /// `lazy-apps`: loads in the worker; the exit code if that is the end.
 fn load_late(py: Python<'_>, start: &WorkerStart) -> Result<App, i32> {
+    let started = Instant::now();
     let failure = match App::load(py, &start.plan) {
         Ok(app) => {
-            write_failures(app.failures());
+            report(&app, started);
             return Ok(app);
         }
         Err(failure) => failure,
@@ -379,8 +382,10 @@ fn share_memory(py: Python<'_>) {
     }
 }
 
-fn write_failures(failures: &[LoadFailure]) {
-    for failure in failures {
+/// Tells the log what was loaded, and what could not be loaded beside it.
+fn report(app: &App, started: Instant) {
+    worker::write_line(app.ready_lines(started.elapsed().as_secs()).as_bytes());
+    for failure in app.failures() {
         worker::write_line(failure.text.as_bytes());
     }
 }

@@ -90,6 +90,20 @@ impl App {
         u32::try_from(self.mounts.len()).unwrap_or(u32::MAX)
     }
 
+    /// The line uWSGI writes for each app that is ready, each with its line feed.
+    pub fn ready_lines(&self, seconds: u64) -> String {
+        let pid = std::process::id();
+        let line = |(number, mount): (usize, &Mount)| {
+            let default = if number == 0 { " (default app)" } else { "" };
+            let prefix = String::from_utf8_lossy(&mount.prefix);
+            format!(
+                "WSGI app {number} (mountpoint='{prefix}') ready in {seconds} seconds \
+                 on the main interpreter pid: {pid}{default}\n"
+            )
+        };
+        self.mounts.iter().enumerate().map(line).collect()
+    }
+
     /// Apps that could not be loaded beside those that could; to be written to the log.
     pub fn failures(&self) -> &[LoadFailure] {
         &self.failures
