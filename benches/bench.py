@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import statistics
+import sys
 import tempfile
 
 import stacks
@@ -55,7 +56,7 @@ class Run:
         (self.folder / name).write_text(text)
 
     def prepare(self, callable, port, origin):
-        self.write("app.ini", CALLABLE=callable)
+        self.write("app.ini", CALLABLE=callable, VENV=sys.prefix)
         self.write("nginx.conf", PORT=port, ORIGIN=origin)
         self.write("origin.conf", ORIGIN=origin)
         (self.folder / "uwsgi_params").write_text(UWSGI_PARAMS)

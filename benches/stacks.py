@@ -20,7 +20,8 @@ BJOERN = "import bjoern, apps; bjoern.run(apps.{callable}, '127.0.0.1', {port})"
 def direct(callable, port):
     """App servers that speak HTTP themselves: name to command."""
     address = f"127.0.0.1:{port}"
-    uwsgi = ["--http11-socket", address, "-w", f"apps:{callable}", "-M", "-p", "1", "--disable-logging", "--listen", "1024"]
+    uwsgi = ["--http11-socket", address, "-w", f"apps:{callable}", "-M", "-p", "1", "--disable-logging", "--listen", "1024",
+             "--virtualenv", sys.prefix]
     return {
         "propylon http-socket": [OURS, "app", *uwsgi, "--pythonpath", str(HERE)],
         "uWSGI http11-socket": [UWSGI, *uwsgi, "--pythonpath", str(HERE)],
