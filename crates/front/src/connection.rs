@@ -244,6 +244,7 @@ fn exchange(
         unbuffered: false,
         pipelined: false,
         fills_cache: false,
+        kept: None,
         revalidate: None,
         head,
     }
@@ -315,14 +316,26 @@ async fn guarded(wire: &mut Wire, exchange: &mut Exchange) -> After {
 async fn one(wire: &mut Wire, exchange: &mut Exchange) -> After {
     let invalid = "client sent invalid request while reading client request line";
     let placed = place(exchange).map_err(|status| (status, invalid));
-    let next = match placed.and_then(|()| secure::admit(exchange)) {
+    let admitted = placed.and_then(|()| secure::admit(exchange)).and(no_trace(exchange));
+    let next = match admitted {
         Ok(()) => phases::run(exchange, Start::Server),
         Err((status, reason)) => {
+            exchange.must_close = true;
             exchange.log(LogLevel::Info, reason);
             phases::settle(exchange, Outcome::Status(status))
         }
     };
     answer(wire, exchange, next).await
+}
+
+/// The answer to TRACE would show scripts what credentials the client sends.
+fn no_trace(exchange: &Exchange) -> Result<(), (u16, &'static str)> {
+    match exchange.method {
+        Method::Trace => {
+            Err((405, "client sent TRACE method while reading client request headers"))
+        }
+        _ => Ok(()),
+    }
 }
 
 async fn answer(wire: &mut Wire, exchange: &mut Exchange, mut next: Next) -> After {

@@ -87,6 +87,15 @@ pub struct Revalidate {
     pub tag: Option<Bytes>,
 }
 
+/// Fields of an answer that only said where the content is; they go out with the content.
+#[derive(Clone, Debug, Default)]
+pub struct Kept {
+    /// Its Content-Type.
+    pub content_type: Option<Bytes>,
+    /// The others, in order.
+    pub headers: Vec<Header>,
+}
+
 /// A request under way.
 #[derive(Debug)]
 pub struct Exchange {
@@ -138,6 +147,8 @@ pub struct Exchange {
     pub pipelined: bool,
     /// The answer is going to be stored.
     pub fills_cache: bool,
+    /// What an `X-Accel-Redirect` answer said about the content to come.
+    pub kept: Option<Box<Kept>>,
     /// A stored answer that the upstream is asked to confirm.
     pub revalidate: Option<Revalidate>,
     /// What went out.

@@ -5,7 +5,7 @@ use message::{KnownHeader, Version};
 use plan::front::{Handler, LogLevel};
 
 use crate::conditional::{self, Verdict};
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, Kept};
 use crate::filter::{gzip, headers};
 use crate::outflow::{Flown, Outflow, Waiting};
 use crate::phases::{self, Next, Outcome};
@@ -35,6 +35,9 @@ pub fn filter(exchange: &mut Exchange, mut response: Response) -> Response {
     }
     if !matches!(response.status, 200 | 206 | 304) {
         response.last_modified = None;
+    }
+    if let Some(kept) = exchange.kept.take() {
+        with_kept(&location.handler, &mut response, *kept);
     }
     headers::apply(exchange, &mut response);
     headers::apply_charset(exchange, &mut response);
@@ -77,6 +80,17 @@ fn not_modified(response: &mut Response) {
     response.body = Body::Empty;
     response.remove(KnownHeader::AcceptRanges);
     response.remove(KnownHeader::ContentEncoding);
+}
+
+/// Adds what the answer said that led here. Another upstream and our own error pages know
+/// better of what type their content is.
+fn with_kept(handler: &Handler, response: &mut Response, mut kept: Kept) {
+    let ours = matches!(handler, Handler::Static) && response.status < 300;
+    if ours && kept.content_type.is_some() {
+        response.content_type = kept.content_type;
+    }
+    kept.headers.append(&mut response.headers);
+    response.headers = kept.headers;
 }
 
 fn buffers(handler: &Handler) -> bool {
@@ -124,9 +138,9 @@ pub async fn send(wire: &mut Wire, exchange: &mut Exchange, mut response: Respon
         Body::Empty if !chunked => small(wire, exchange, &mut out, &[]).await,
         Body::Memory(bytes) if !chunked => small(wire, exchange, &mut out, &bytes).await,
         mut body => {
+            let waiting = waiting(exchange, &response, &body);
             let head = Bytes::copy_from_slice(&out);
-            let mut outflow =
-                Box::new(Outflow::new(chunked, manners.send_timeout, waiting(exchange)));
+            let mut outflow = Box::new(Outflow::new(chunked, manners.send_timeout, waiting));
             let length = if exchange.is_head() { None } else { response.length };
             // In a box: idle connections must not be as large as sending ones.
             let flown = Box::pin(outflow.send(wire, head, &mut body, length)).await;
@@ -189,15 +203,33 @@ fn sent_headers(exchange: &Exchange, response: &mut Response) -> Vec<message::He
     headers
 }
 
-fn waiting(exchange: &Exchange) -> Waiting {
+fn waiting(exchange: &Exchange, response: &Response, body: &Body) -> Waiting {
     match &exchange.location().handler {
         Handler::Upstream(call) if call.buffering && !exchange.unbuffered => Waiting {
             memory_bytes_max: call.memory_bytes_max,
             file_bytes_max: call.file_bytes_max,
             temp_path: call.temp_path.clone(),
+            held_bytes: match body {
+                Body::Upstream(_) | Body::Compressed(_) if !is_event_stream(response) => {
+                    u64::from(call.head_bytes_max)
+                }
+                _ => 0,
+            },
         },
-        _ => Waiting { memory_bytes_max: 0, file_bytes_max: 0, temp_path: Default::default() },
+        _ => Waiting {
+            memory_bytes_max: 0,
+            file_bytes_max: 0,
+            temp_path: Default::default(),
+            held_bytes: 0,
+        },
     }
+}
+
+/// Events are for now: nobody who makes them wants them to wait for the next ones.
+fn is_event_stream(response: &Response) -> bool {
+    let kind = b"text/event-stream";
+    let start = response.content_type.as_ref().and_then(|it| it.get(..kind.len()));
+    start.is_some_and(|start| start.eq_ignore_ascii_case(kind))
 }
 
 /// Notes what only the body knows at its end.

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use proto::http1::{CHUNK_END, LAST_CHUNK, write_chunk_prefix};
 
 use crate::relay::{Body, FilePart, Part};
@@ -27,6 +27,8 @@ pub struct Waiting {
     pub file_bytes_max: u64,
     /// Where that file is.
     pub temp_path: PathBuf,
+    /// Nothing goes out before the source has made so many bytes, or its last one.
+    pub held_bytes: u64,
 }
 
 /// How sending a body ended.
@@ -53,6 +55,10 @@ pub struct Outflow {
     chunked: bool,
     patience: Duration,
     waiting: Waiting,
+    /// Bytes that wait for more, see [`Waiting::held_bytes`].
+    held: BytesMut,
+    /// Something may go out.
+    open: bool,
     /// Bytes of the body that went out.
     pub body_bytes: u64,
     /// The same with framing.
@@ -70,7 +76,9 @@ struct Sending {
 impl Outflow {
     /// Ready to send; `chunked` frames the pieces.
     pub fn new(chunked: bool, patience: Duration, waiting: Waiting) -> Outflow {
+        let open = waiting.held_bytes == 0;
         Outflow {
+            open,
             queue: VecDeque::new(),
             queued_memory: 0,
             spill: None,
@@ -79,6 +87,7 @@ impl Outflow {
             chunked,
             patience,
             waiting,
+            held: BytesMut::new(),
             body_bytes: 0,
             bytes: 0,
         }
@@ -104,7 +113,7 @@ impl Outflow {
                     Flown::SourceCut
                 };
             }
-            let idle = self.current.is_none() && self.queue.is_empty();
+            let idle = !self.open || (self.current.is_none() && self.queue.is_empty());
             let may_pull = !ended && (idle || self.has_room());
             let outcome = tokio::select! {
                 biased;
@@ -122,19 +131,25 @@ impl Outflow {
                         Some(part) => part,
                         None => return Flown::SourceCut,
                     };
-                    if self.take(part).is_err() {
+                    if self.hold(part).is_err() {
                         return Flown::SourceCut;
                     }
                 }
                 Err(Ok(None)) => {
                     ended = true;
+                    if self.release().is_err() {
+                        return Flown::SourceCut;
+                    }
                     if self.chunked {
                         self.queue.push_back(Part::Data(Bytes::new()));
                     }
                 }
                 Err(Err(_)) => {
                     // What came before the cut is still the client's.
-                    return self.drain(wire).await;
+                    return match self.release() {
+                        Ok(()) => self.drain(wire).await,
+                        Err(_) => Flown::SourceCut,
+                    };
                 }
             }
         }
@@ -152,6 +167,32 @@ impl Outflow {
     fn has_room(&self) -> bool {
         self.queued_memory < self.waiting.memory_bytes_max
             || (self.waiting.memory_bytes_max > 0 && self.spilled < self.waiting.file_bytes_max)
+    }
+
+    /// Takes a piece, which may have to wait until there is more.
+    fn hold(&mut self, part: Part) -> std::io::Result<()> {
+        let enough = self.waiting.held_bytes;
+        match &part {
+            Part::Data(bytes) if self.held.len() as u64 + part.len() < enough => {
+                self.held.extend_from_slice(bytes);
+                Ok(())
+            }
+            Part::Data(bytes) if !self.held.is_empty() => {
+                self.held.extend_from_slice(bytes);
+                self.release()
+            }
+            _ => {
+                self.release()?;
+                self.take(part)
+            }
+        }
+    }
+
+    /// Lets go what waits for more.
+    fn release(&mut self) -> std::io::Result<()> {
+        self.open = true;
+        let held = self.held.split().freeze();
+        self.take(Part::Data(held))
     }
 
     fn take(&mut self, part: Part) -> std::io::Result<()> {

@@ -166,7 +166,8 @@ impl Response {
     }
 
     fn write_content(&self, out: &mut Vec<u8>) {
-        let bodiless = self.status == 204;
+        // An upstream's own 204 says what it says; one that was made here has nothing to describe.
+        let bodiless = self.status == 204 && self.reason.is_empty();
         if let Some(content_type) = self.content_type.as_ref().filter(|_| !bodiless) {
             out.extend_from_slice(b"Content-Type: ");
             out.extend_from_slice(content_type);

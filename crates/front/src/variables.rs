@@ -124,7 +124,10 @@ impl Exchange {
         match variable {
             Variable::Request => put(out, self.request_line()),
             Variable::RequestMethod => put(out, self.method_text()),
-            Variable::RequestUri => put(out, head.text(head.target)),
+            Variable::RequestUri => {
+                self.push_request_uri(out);
+                Some(true)
+            }
             Variable::Uri => put(out, &self.uri),
             Variable::Args => put(out, &self.args),
             Variable::IsArgs => put(out, if self.args.is_empty() { b"" } else { b"?" }),
@@ -299,6 +302,21 @@ impl Exchange {
         let plain = crate::base64::decode(coded.trim_ascii())?;
         let colon = plain.iter().position(|&byte| byte == b':')?;
         Some(plain.get(..colon)?.to_vec())
+    }
+
+    /// The request target as it was written; of an absolute-form one path and query only, which
+    /// is what apps and upstreams take for a URI.
+    pub fn push_request_uri(&self, out: &mut Vec<u8>) {
+        let head = &self.head;
+        if head.target_host.is_none() {
+            out.extend_from_slice(head.text(head.target));
+            return;
+        }
+        out.extend_from_slice(head.text(head.path));
+        if head.has_query {
+            out.push(b'?');
+            out.extend_from_slice(head.text(head.query));
+        }
     }
 
     /// The method as it is passed on: an error page is always asked for with GET.

@@ -97,6 +97,7 @@ fn ordered(exchange: &mut Exchange, call: &UpstreamCall, head: &ResponseHead) ->
         return None;
     }
     let target = head.header(KnownHeader::XAccelRedirect)?;
+    keep(exchange, head);
     if target.starts_with(b"@") {
         let name = std::str::from_utf8(target).ok()?;
         let named = exchange.active.shared.router.named(exchange.server, name);
@@ -118,6 +119,21 @@ fn ordered(exchange: &mut Exchange, call: &UpstreamCall, head: &ResponseHead) ->
         Ok(uri) => Some(Outcome::Again(Start::Redirect(Bytes::copy_from_slice(&uri), args))),
         Err(_) => Some(Outcome::Status(404)),
     }
+}
+
+/// What an answer that orders a redirect says about the content itself goes out with it.
+fn keep(exchange: &mut Exchange, head: &ResponseHead) {
+    let kept = exchange.kept.get_or_insert_default();
+    if let Some(content_type) = head.header(KnownHeader::ContentType) {
+        kept.content_type = Some(content_type.clone());
+    }
+    let stays = |header: &&Header| {
+        matches!(
+            header.known,
+            KnownHeader::SetCookie | KnownHeader::CacheControl | KnownHeader::Expires
+        ) || header.name.eq_ignore_ascii_case(b"content-disposition")
+    };
+    kept.headers.extend(head.headers.iter().filter(stays).cloned());
 }
 
 /// The response's head as the client gets it.

@@ -68,12 +68,7 @@ pub fn target(exchange: &Exchange, call: &UpstreamCall, uri: Option<Vec<u8>>) ->
     let mut out = Vec::with_capacity(exchange.uri.len() + 32);
     match uri {
         None if !exchange.uri_changed => {
-            out.extend_from_slice(exchange.head.text(exchange.head.target));
-            if exchange.head.target_host.is_some() {
-                out.clear();
-                out.extend_from_slice(exchange.head.text(exchange.head.path));
-                push_args(exchange, &mut out);
-            }
+            exchange.push_request_uri(&mut out);
             return out;
         }
         None => escape(&exchange.uri, Escape::Uri, &mut out),

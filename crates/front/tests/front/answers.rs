@@ -1,0 +1,150 @@
+//! What the front makes of upstreams' answers, and of requests that reach none, compared with
+//! nginx's habits.
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use crate::common::{Front, read_head, upstream};
+
+/// An upstream that sends a piece, waits until it is told, and sends the rest.
+fn in_two_pieces(first: &'static str, rest: &'static str) -> (String, std::sync::mpsc::Sender<()>) {
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let address = upstream(move |mut stream| {
+        read_head(&mut stream);
+        stream.write_all(first.as_bytes()).unwrap();
+        wait.lock().unwrap().recv().unwrap();
+        stream.write_all(rest.as_bytes()).unwrap();
+    });
+    (address, go)
+}
+
+fn proxied(address: &str) -> Front {
+    Front::start(&format!("server {{ LISTEN; location / {{ proxy_pass http://{address}; }} }}"))
+}
+
+#[test]
+fn buffered_pieces_wait_for_the_end_of_a_small_answer() {
+    let (address, go) = in_two_pieces("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\none", "two");
+    let front = proxied(&address);
+    let mut client = front.client();
+    client.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
+    client.stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    let early = client.stream.read(&mut [0; 1]);
+    assert!(early.is_err(), "{early:?}");
+    client.stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    go.send(()).unwrap();
+    assert_eq!(client.answer().text(), "onetwo");
+}
+
+#[test]
+fn events_are_not_held_back_by_buffering() {
+    let (address, go) =
+        in_two_pieces("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n", "");
+    let front = proxied(&address);
+    let mut client = front.client();
+    client.send("GET / HTTP/1.0\r\n\r\n");
+    let mut seen = Vec::new();
+    while !seen.ends_with(b"data: 1\n\n") {
+        let mut byte = [0];
+        client.stream.read_exact(&mut byte).unwrap();
+        seen.push(byte[0]);
+    }
+    go.send(()).unwrap();
+}
+
+#[test]
+fn a_full_buffer_reaches_the_client_before_the_answer_ends() {
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let wait = std::sync::Mutex::new(wait);
+    let address = upstream(move |mut stream| {
+        read_head(&mut stream);
+        stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+        for _ in 0..5 {
+            stream.write_all(&[b'x'; 1000]).unwrap();
+        }
+        wait.lock().unwrap().recv().unwrap();
+        stream.write_all(b"end").unwrap();
+    });
+    let front = proxied(&address);
+    let mut client = front.client();
+    client.send("GET / HTTP/1.0\r\n\r\n");
+    let mut seen = vec![0; 4096];
+    client.stream.read_exact(&mut seen).unwrap();
+    go.send(()).unwrap();
+    client.stream.read_to_end(&mut seen).unwrap();
+    assert!(seen.ends_with(b"xxxend"));
+}
+
+#[test]
+fn an_upstreams_204_keeps_its_content_type() {
+    let address = upstream(|mut stream| {
+        read_head(&mut stream);
+        let head = "HTTP/1.1 204 No Content\r\nContent-Type: application/json\r\n\r\n";
+        stream.write_all(head.as_bytes()).unwrap();
+    });
+    assert_eq!(proxied(&address).get("/").header("content-type"), "application/json");
+    let front = Front::start("server { LISTEN; default_type text/plain; return 204; }");
+    assert_eq!(front.get("/").header("content-type"), "");
+}
+
+#[test]
+fn an_internal_location_answers_with_what_the_app_said_about_the_file() {
+    let address = upstream(|mut stream| {
+        read_head(&mut stream);
+        let head = "HTTP/1.1 200 OK\r\nX-Accel-Redirect: /files/a.txt\r\nContent-Type: image/png\r\n\
+             Content-Disposition: attachment\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\
+             Cache-Control: private\r\nX-Other: no\r\nETag: \"no\"\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(head.as_bytes()).unwrap();
+    });
+    let front = Front::start(&format!(
+        "server {{ LISTEN; location / {{ proxy_pass http://{address}; }}
+         location /files/ {{ internal; alias DIR/html/; }} }}"
+    ));
+    front.file("a.txt", b"content");
+    let answer = front.get("/");
+    assert_eq!((answer.status, answer.text()), (200, "content"));
+    assert_eq!(answer.header("content-type"), "image/png");
+    assert_eq!(answer.header("content-disposition"), "attachment");
+    assert_eq!(answer.header("cache-control"), "private");
+    assert!(answer.head.contains("Set-Cookie: a=1\r\n") && answer.head.contains("Cookie: b=2\r\n"));
+    assert!(!answer.head.contains("no\r\n") && !answer.head.contains("\"no\""), "{}", answer.head);
+}
+
+#[test]
+fn the_page_of_a_missing_internal_file_is_html() {
+    let address = upstream(|mut stream| {
+        read_head(&mut stream);
+        let head = "HTTP/1.1 200 OK\r\nX-Accel-Redirect: /files/none\r\nContent-Type: image/png\r\n\
+             Set-Cookie: a=1\r\nContent-Length: 0\r\n\r\n";
+        stream.write_all(head.as_bytes()).unwrap();
+    });
+    let front = Front::start(&format!(
+        "server {{ LISTEN; location / {{ proxy_pass http://{address}; }}
+         location /files/ {{ internal; alias DIR/html/; }} }}"
+    ));
+    let answer = front.get("/");
+    assert_eq!((answer.status, answer.header("content-type")), (404, "text/html"));
+    assert_eq!(answer.header("set-cookie"), "a=1");
+}
+
+#[test]
+fn request_uri_of_an_absolute_target_is_path_and_query() {
+    let front = Front::start("server { LISTEN; return 200 $request_uri; }");
+    let mut client = front.client();
+    client.send("GET http://test/a%20b?c=d HTTP/1.1\r\nHost: test\r\n\r\n");
+    assert_eq!(client.answer().text(), "/a%20b?c=d");
+    client.send("GET http://test HTTP/1.1\r\nHost: test\r\n\r\n");
+    assert_eq!(client.answer().text(), "/");
+}
+
+#[test]
+fn trace_is_refused_here_and_the_connection_ends() {
+    let front = Front::start("server { LISTEN; return 200; }");
+    let mut client = front.client();
+    client.send("TRACE / HTTP/1.1\r\nHost: test\r\n\r\n");
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.header("connection")), (405, "close"));
+    assert!(answer.text().contains("<h1>405 Not Allowed</h1>"));
+    assert!(client.is_closed());
+}
