@@ -13,6 +13,7 @@ use proto::control::{FromFront, MESSAGE_BYTES_MAX, ToFront};
 use sys::fdpass;
 use sys::memory::SharedWords;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use zeroize::Zeroize;
 
 use crate::runtime::Runtime;
 use crate::status::Counters;
@@ -283,7 +284,10 @@ fn read_plan(file: OwnedFd) -> Result<FrontPlan, String> {
     file.rewind()
         .and_then(|()| file.read_to_end(&mut text))
         .map_err(|error| format!("cannot read the plan: {error}"))?;
-    proto::control::decode(&text).map_err(|error| format!("the plan is not one: {error}"))
+    let plan = proto::control::decode(&text);
+    // The keys of certificates were in it.
+    text.zeroize();
+    plan.map_err(|error| format!("the plan is not one: {error}"))
 }
 
 fn map(board: OwnedFd) -> Result<SharedWords, String> {

@@ -28,6 +28,8 @@ pub struct Wire {
     pub watched: Watched,
     /// The last write found no room.
     stalled: bool,
+    /// [`Stream::moved`] at that time.
+    moved: u64,
     thread: Rc<Thread>,
 }
 
@@ -55,6 +57,7 @@ impl Wire {
             buffer: BytesMut::new(),
             watched: thread.watch.join(),
             stalled: false,
+            moved: 0,
             thread,
         }
     }
@@ -181,7 +184,9 @@ impl Wire {
 
     /// The client takes nothing: its patience begins with the first time.
     fn stall<T>(&mut self, context: &Context<'_>, patience: Duration) -> Poll<Result<T, WireEnd>> {
-        if !std::mem::replace(&mut self.stalled, true) {
+        let moved = self.stream.moved();
+        let moves = std::mem::replace(&mut self.moved, moved) != moved;
+        if !std::mem::replace(&mut self.stalled, true) || moves {
             self.watched.patience(patience);
         }
         self.wait(context)

@@ -154,6 +154,15 @@ impl Stream {
         }
     }
 
+    /// Bytes that left although the last write has not ended: under TLS a write ends when all of
+    /// its bytes are out.
+    pub fn moved(&self) -> u64 {
+        match self {
+            Stream::Tcp(_) | Stream::Unix(_) => 0,
+            Stream::Tls(secured) => secured.sent(),
+        }
+    }
+
     /// What was sent is not the whole: a client that can tell a cut from an end must see a cut.
     pub fn cut(&mut self) {
         if let Stream::Tls(secured) = self {

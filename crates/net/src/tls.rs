@@ -231,7 +231,7 @@ pub async fn begin(
             return Err(HandshakeError::Session(error));
         }
     };
-    let mut secured = Box::new(Secured { socket, session, owed: 0, parted: true });
+    let mut secured = Box::new(Secured { socket, session, owed: 0, sent: 0, parted: true });
     poll_fn(|context| secured.poll_handshake(context)).await?;
     secured.parted = false;
     Ok(Begun::Secured(secured))
@@ -283,6 +283,8 @@ pub struct Secured {
     /// Bytes taken from the caller, sealed, and not all out yet. The caller hears of them when
     /// they are; until then it offers the same bytes again.
     owed: usize,
+    /// Bytes that went out, sealed.
+    sent: u64,
     /// Nothing more is to be said, not even goodbye.
     parted: bool,
 }
@@ -305,6 +307,11 @@ impl Secured {
     /// What is below.
     pub fn socket(&self) -> &Socket {
         &self.socket
+    }
+
+    /// Bytes that went out so far: tells a client that takes little from one that takes nothing.
+    pub fn sent(&self) -> u64 {
+        self.sent
     }
 
     /// Ends without the goodbye: the client must not take what it got for the whole.
@@ -419,9 +426,11 @@ impl Secured {
     fn poll_flush(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.session.wants_write() {
             let mut now = Now { socket: &mut self.socket, context };
-            if ready!(later(self.session.write_tls(&mut now)))? == 0 {
+            let count = ready!(later(self.session.write_tls(&mut now)))?;
+            if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
+            self.sent += count as u64;
         }
         Poll::Ready(Ok(()))
     }

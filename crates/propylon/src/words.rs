@@ -72,7 +72,9 @@ const WITHOUT: &[&str] = &[
 /// `nginx -V`.
 pub fn nginx_build() -> String {
     let mut text = nginx_version();
-    text.push_str("\nconfigure arguments: --with-debug --with-http_stub_status_module");
+    text.push_str("\nbuilt with rustls (ring)\nTLS SNI support enabled");
+    text.push_str("\nconfigure arguments: --with-debug --with-http_ssl_module");
+    text.push_str(" --with-http_stub_status_module");
     for module in WITHOUT {
         text.push_str(&format!(" --without-{module}_module"));
     }
@@ -102,10 +104,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_build_text_claims_no_tls_and_no_module_by_its_missing_name() {
+    fn the_build_text_names_its_tls_library_and_claims_nothing_by_a_missing_name() {
         let text = nginx_build();
         assert!(text.starts_with("nginx version: nginx/1.31.5 (Propylon/"));
-        for claim in ["ssl", "SSL", "TLS", "http_v2", "http_v3", "dynamic"] {
+        assert!(text.contains("\nTLS SNI support enabled\n"));
+        for claim in ["OpenSSL", "LibreSSL", "BoringSSL", "http_v2", "http_v3", "dynamic"] {
             assert!(!text.contains(claim), "{claim}");
         }
     }

@@ -1,9 +1,11 @@
 //! Tuning knobs that are accepted, checked and not needed.
 
+use crate::level::Level;
 use crate::row::{
-    ALL_LEVELS, ANY, Args, Contexts, Fault, HTTP, LOCATION_IF, ONE, ONE_OR_TWO, Row, SERVER, SOME,
-    Shape, TWO, level, quiet,
+    ALL_LEVELS, ANY, Args, Contexts, Fault, HTTP, LOCATION_IF, ONE, ONE_OR_TWO, Outcome, Row,
+    SERVER, SOME, Shape, TWO, level, quiet,
 };
+use crate::walk::Call;
 
 const CACHE: Args = Args { min: 1, max: 3 };
 const FLAT: Contexts = ALL_LEVELS;
@@ -29,7 +31,7 @@ pub const ROWS: &[Row] = &[
     quiet("open_file_cache_min_uses", FLAT, ONE, Shape::Number, FILES),
     quiet("open_file_cache_valid", FLAT, ONE, Shape::Free, FILES),
     quiet("auth_delay", FLAT, ONE, Shape::Time, "there are no password checks"),
-    quiet("http2", HTTP | SERVER, ONE, Shape::Flag, H2),
+    level("http2", HTTP | SERVER, ONE, "another version of HTTP", http2),
     quiet("http2_body_preread_size", HTTP | SERVER, ONE, Shape::Size, H2),
     quiet("http2_chunk_size", FLAT, ONE, Shape::Size, H2),
     quiet("http2_idle_timeout", HTTP | SERVER, ONE, Shape::Time, H2),
@@ -84,3 +86,14 @@ pub const ROWS: &[Row] = &[
         },
     ),
 ];
+
+/// Clients that can speak HTTP/2 agree on HTTP/1.1 without noticing.
+fn http2(_: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
+    let mut on = None;
+    call.flag(&mut on)?;
+    if on == Some(true) {
+        let message = "`http2` is ignored: HTTP/1.1 is spoken here";
+        call.run.warning(call.directive.at(), message);
+    }
+    Ok(())
+}
