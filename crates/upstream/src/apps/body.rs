@@ -6,7 +6,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use message::{BodyLength, ResponseHead};
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::slots::{Event, Ticket};
 use crate::answer::Piece;
@@ -97,9 +97,11 @@ impl AppBody {
                 }
                 Source::Frames(ticket) => match ticket.take() {
                     Some(event) => event,
-                    None => timeout(self.patience, ticket.next())
-                        .await
-                        .map_err(|_| Failure::timed_out(During::ReadingBody))?,
+                    None => {
+                        let deadline = Instant::now() + self.patience;
+                        let event = ticket.next(deadline).await;
+                        event.ok_or_else(|| Failure::timed_out(During::ReadingBody))?
+                    }
                 },
             };
             if let Some(piece) = self.handle_event(step)? {

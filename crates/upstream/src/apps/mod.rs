@@ -26,7 +26,7 @@ use std::sync::Arc;
 use message::BodyLength;
 use plan::front::UpstreamCall;
 use sys::memory::SharedWords;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use self::app::App;
 use self::place::Placed;
@@ -140,11 +140,12 @@ impl AppChannels {
             app.send(ticket.id(), self.0.thread, &vars, placed, call.send_timeout).await?;
         attempt.connect_time = Some(std::time::Duration::ZERO);
         attempt.bytes_sent = sent;
+        let mut deadline = Instant::now() + call.read_timeout;
         let event = loop {
-            match timeout(call.read_timeout, ticket.next()).await {
-                Ok(event) => break event,
-                Err(_) if upload.is_flowing() => {}
-                Err(_) => return Err(Failure::timed_out(During::ReadingHead)),
+            match ticket.next(deadline).await {
+                Some(event) => break event,
+                None if upload.is_flowing() => deadline = Instant::now() + call.read_timeout,
+                None => return Err(Failure::timed_out(During::ReadingHead)),
             }
         };
         match event {

@@ -13,6 +13,8 @@ use std::task::{Poll, Waker};
 
 use bytes::Bytes;
 use message::ResponseHead;
+use net::watch::TICK;
+use tokio::time::Instant;
 
 use super::app::Pass;
 
@@ -45,6 +47,8 @@ pub(super) struct Slots {
     thread: u16,
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// Whether somebody looks at the deadlines.
+    swept: bool,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +62,8 @@ struct Slot {
     worker: Option<WorkerKey>,
     /// The worker has said the last thing that it has to say here.
     complete: bool,
+    /// When whoever waits loses patience; looked at every [`TICK`].
+    deadline: Option<Instant>,
 }
 
 impl Event {
@@ -73,7 +79,7 @@ impl Event {
 
 impl Slots {
     pub fn new(thread: u16) -> Slots {
-        Slots { thread, slots: Vec::new(), free: Vec::new() }
+        Slots { thread, slots: Vec::new(), free: Vec::new(), swept: false }
     }
 
     fn open(&mut self) -> u64 {
@@ -128,12 +134,27 @@ impl Slots {
         }
     }
 
+    /// Wakes whoever waited until now; whether anybody waits still.
+    fn expire(&mut self, now: Instant) -> bool {
+        let mut waiting = false;
+        for slot in &mut self.slots {
+            waiting |= slot.deadline.is_some();
+            if slot.deadline.is_some_and(|deadline| deadline <= now)
+                && let Some(waker) = slot.waker.take()
+            {
+                waker.wake();
+            }
+        }
+        waiting
+    }
+
     /// Frees an id. `Err` if its answer was not complete: whoever began it, if anybody.
     fn close(&mut self, id: u64) -> Result<(), Option<WorkerKey>> {
         let Some(slot) = self.get(id) else { return Ok(()) };
         slot.taken = false;
         slot.events.clear();
         slot.waker = None;
+        slot.deadline = None;
         let worker = slot.worker.take();
         let complete = std::mem::take(&mut slot.complete);
         self.free.push((id & ((1 << PLACE_BITS) - 1)) as u32);
@@ -166,20 +187,42 @@ impl Ticket {
         self.slots.borrow_mut().get(self.id)?.events.pop_front()
     }
 
-    /// Waits for the next event.
-    pub(super) async fn next(&self) -> Event {
+    /// Waits for the next event; `None` if it has not come by the deadline, or a little later:
+    /// a timer for every request would cost more than it is worth.
+    pub(super) async fn next(&self, deadline: Instant) -> Option<Event> {
         poll_fn(|context| {
             let mut slots = self.slots.borrow_mut();
-            let Some(slot) = slots.get(self.id) else { return Poll::Ready(Event::Died) };
+            let Some(slot) = slots.get(self.id) else { return Poll::Ready(Some(Event::Died)) };
             if let Some(event) = slot.events.pop_front() {
-                return Poll::Ready(event);
+                slot.deadline = None;
+                return Poll::Ready(Some(event));
+            }
+            // The first look comes right after the deadline was made, the next at its end.
+            if slot.deadline.replace(deadline) == Some(deadline) && deadline <= Instant::now() {
+                slot.deadline = None;
+                return Poll::Ready(None);
             }
             if !slot.waker.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
                 slot.waker = Some(context.waker().clone());
             }
+            if !std::mem::replace(&mut slots.swept, true) {
+                tokio::task::spawn_local(sweep_deadlines(self.slots.clone()));
+            }
             Poll::Pending
         })
         .await
+    }
+}
+
+/// Looks at the deadlines as long as somebody waits.
+async fn sweep_deadlines(slots: Rc<RefCell<Slots>>) {
+    loop {
+        tokio::time::sleep(TICK).await;
+        let mut slots = slots.borrow_mut();
+        if !slots.expire(Instant::now()) {
+            slots.swept = false;
+            return;
+        }
     }
 }
 
