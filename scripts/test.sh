@@ -17,9 +17,9 @@ cargo clippy --workspace --all-targets --locked -- -D warnings
 step "the house"
 cargo xtask tidy
 step "unit, golden and fuzz smoke tests"
-cargo test --workspace --locked --quiet
+cargo test --workspace --locked --quiet --no-fail-fast
 step "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
 step "release build"
 scripts/build.sh
 
