@@ -161,9 +161,7 @@ pub async fn begin(thread: &Rc<Thread>, stream: Stream, client: &mut Client) -> 
             Some(stream)
         }
         Some(Err(fault)) => {
-            if let Some(text) = told(&fault) {
-                error::write_early(thread, &active, client, LogLevel::Info, &text);
-            }
+            error::write_early(thread, &active, client, LogLevel::Info, &told(&fault));
             None
         }
         None => {
@@ -197,22 +195,27 @@ fn choose(
     Some((server.config.clone()?, tls.asks(id)))
 }
 
-/// What the log says about a handshake that failed; nothing about clients that just left.
-fn told(fault: &HandshakeError) -> Option<String> {
+/// What the log says about a handshake that failed.
+fn told(fault: &HandshakeError) -> String {
     match fault {
         HandshakeError::ClientGone => {
-            Some("peer closed connection in SSL handshake while SSL handshaking".to_owned())
+            "peer closed connection in SSL handshake while SSL handshaking".to_owned()
+        }
+        HandshakeError::TurnedAway => {
+            "SSL_do_handshake() failed (SSL: handshakes for this name are rejected) while SSL \
+             handshaking"
+                .to_owned()
         }
         HandshakeError::Socket(error) => {
             let text = error.to_string();
             let text = text.split(" (os error").next().unwrap_or_default();
             let number = error.raw_os_error().unwrap_or(0);
-            Some(format!(
+            format!(
                 "peer closed connection in SSL handshake ({number}: {text}) while SSL handshaking"
-            ))
+            )
         }
         HandshakeError::Session(error) => {
-            Some(format!("SSL_do_handshake() failed (SSL: {error}) while SSL handshaking"))
+            format!("SSL_do_handshake() failed (SSL: {error}) while SSL handshaking")
         }
     }
 }

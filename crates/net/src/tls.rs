@@ -182,6 +182,8 @@ pub enum HandshakeError {
     ClientGone,
     /// The socket failed.
     Socket(io::Error),
+    /// No configuration was chosen for it; the client has been told.
+    TurnedAway,
     /// Client and server could not agree; the client has been told.
     Session(rustls::Error),
 }
@@ -220,8 +222,7 @@ pub async fn begin(
     let accepted = hello(&mut socket).await?;
     let Some(config) = choose(&accepted.client_hello()) else {
         let _ = socket.try_write(&[IoSlice::new(&UNRECOGNISED_NAME)]);
-        let reason = rustls::Error::General("no server takes this name".to_owned());
-        return Err(HandshakeError::Session(reason));
+        return Err(HandshakeError::TurnedAway);
     };
     let session = match accepted.into_connection(config) {
         Ok(session) => session,
