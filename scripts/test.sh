@@ -19,7 +19,7 @@ cargo xtask tidy
 step "unit, golden and fuzz smoke tests"
 cargo test --workspace --locked --quiet --no-fail-fast
 step "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --locked --quiet
+RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" cargo doc --workspace --no-deps --document-private-items --locked --quiet
 step "release build"
 scripts/build.sh
 
