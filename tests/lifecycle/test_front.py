@@ -1,7 +1,10 @@
 """The web server's life: -t, reload, refused reload, reopen, stop, by signal and by -s."""
 
+import os
+import pwd
 import re
 import signal
+import sys
 import threading
 import time
 
@@ -9,7 +12,7 @@ import pytest
 from harness import client
 from harness.load import Load
 from harness.pairs import every_front
-from harness.processes import free_port, wait_until
+from harness.processes import descendants, free_port, wait_until
 
 
 @pytest.fixture
@@ -123,8 +126,6 @@ def test_quit_lets_the_request_in_flight_finish(machine, maker):
         "        self.end_headers(); self.wfile.write(b'slow')\n"
         f"http.server.HTTPServer(('127.0.0.1', {slow}), H).serve_forever()\n"
     ))  # fmt: skip
-    import sys
-
     machine.start([sys.executable, "slow.py"], name="slow").ready(slow)
     machine.site("text", SLOW.format(port=port, slow=slow))
     front = machine.front(maker).ready(port)
@@ -150,14 +151,9 @@ def test_the_pid_file_holds_the_master_and_goes_with_it(machine, port, maker):
 
 
 def test_the_front_process_runs_as_the_configured_user(machine, port):
-    import os
-
-    from harness.processes import descendants
-
     if os.getuid() != 0 or machine.uid is None:
         pytest.skip("only root can become somebody else, where everybody can reach the interpreter")
     front = machine.front("ours").ready(port)
+    assert text(port) == "one"
     owners = {os.stat(f"/proc/{pid}").st_uid for pid in descendants(front.pid)}
-    import pwd
-
     assert owners == {pwd.getpwnam("www-data").pw_uid}
