@@ -441,7 +441,11 @@ impl Secured {
         if !std::mem::replace(&mut self.parted, true) {
             self.session.send_close_notify();
         }
-        ready!(self.poll_flush(context))?;
+        // Whatever was written is out. A socket without room for the goodbye has a client that is
+        // not listening, and nobody waits for that one.
+        if let Poll::Ready(Err(error)) = self.poll_flush(context) {
+            return Poll::Ready(Err(error));
+        }
         self.socket.poll_shutdown(context)
     }
 }
