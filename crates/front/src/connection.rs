@@ -99,9 +99,11 @@ pub async fn serve(thread: Rc<Thread>, mut stream: Stream, mut client: Client) {
     let client = Rc::new(client);
     let mut wire = Wire::new(stream, thread.clone());
     let mut reader = RequestReader::new();
+    // How long the location of the last request lets the connection wait for the next.
+    let mut idle = None;
     loop {
         // Between requests no configuration is held: one that is replaced can go.
-        let head = next_head(&thread, &mut wire, &mut reader, &client).await;
+        let head = next_head(&thread, &mut wire, &mut reader, &client, idle).await;
         let Some(active) = thread.active() else { return };
         let after = match head {
             Head::Over => return,
@@ -110,7 +112,9 @@ pub async fn serve(thread: Rc<Thread>, mut stream: Stream, mut client: Client) {
                 thread.counters.requests.fetch_add(1, Ordering::Relaxed);
                 let mut exchange = exchange(&thread, &active, &client, head);
                 exchange.pipelined = !wire.buffer.is_empty();
-                guarded(&mut wire, &mut exchange).await
+                let after = guarded(&mut wire, &mut exchange).await;
+                idle = Some(exchange.location().manners.keepalive_timeout);
+                after
             }
             Head::Refused(error) => {
                 Box::pin(refuse(&thread, &active, &client, &mut wire, Some(error))).await
@@ -151,7 +155,6 @@ pub fn listen_index(active: &Active, client: &Client) -> usize {
 struct Limits {
     head: RequestLimits,
     head_time: Duration,
-    idle_time: Duration,
 }
 
 impl Limits {
@@ -160,9 +163,7 @@ impl Limits {
         let active = thread.active()?;
         let id = default_server(&active, client);
         let (head, head_time) = active.limits(id);
-        let server = active.server(id);
-        let idle_time = active.location(server.fallback).manners.keepalive_timeout;
-        Some(Limits { head, head_time, idle_time })
+        Some(Limits { head, head_time })
     }
 }
 
@@ -172,14 +173,14 @@ async fn next_head(
     wire: &mut Wire,
     reader: &mut RequestReader,
     client: &Client,
+    idle: Option<Duration>,
 ) -> Head {
     let Some(mut limits) = Limits::of(thread, client) else { return Head::Over };
     // Whether part of the head has come and its time runs.
     let mut begun = false;
-    let first = client.requests.get() == 0;
     if wire.buffer.is_empty() {
         wire.watched.idle(true);
-        wire.watched.patience(if first { limits.head_time } else { limits.idle_time });
+        wire.watched.patience(idle.unwrap_or(limits.head_time));
     }
     loop {
         if !wire.buffer.is_empty() {
@@ -229,6 +230,7 @@ fn exchange(
         uri: Bytes::new(),
         args: head.bytes.slice_ref(head.text(head.query)),
         uri_changed: false,
+        rewritten: false,
         slots: RefCell::new(slots),
         captures: None,
         internal: false,

@@ -121,6 +121,8 @@ pub struct Exchange {
     pub args: Bytes,
     /// The URI is no longer the one of the request line.
     pub uri_changed: bool,
+    /// The location in force has changed the URI, and serves it all the same.
+    pub rewritten: bool,
     /// User variables.
     pub slots: RefCell<Vec<Option<Bytes>>>,
     /// Captures of the last match.

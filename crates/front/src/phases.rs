@@ -127,6 +127,7 @@ fn server(exchange: &mut Exchange) -> Outcome {
 }
 
 fn find_location(exchange: &mut Exchange) -> Outcome {
+    exchange.rewritten = false;
     let active = exchange.active.clone();
     let Ok(found) = active.shared.router.location(exchange.server, &exchange.uri) else {
         exchange.log(LogLevel::Error, "a location's regular expression gave up");
@@ -161,8 +162,9 @@ fn in_location(exchange: &mut Exchange) -> Outcome {
     let active = exchange.active.clone();
     let steps = active.shared.router.location_rewrite(exchange.location);
     if !steps.is_empty() {
+        let before = exchange.uri.clone();
         match route::rewrite::run(steps, exchange) {
-            RewriteOutcome::Stay => {}
+            RewriteOutcome::Stay => exchange.rewritten |= exchange.uri != before,
             RewriteOutcome::ChooseAnew => return Outcome::Again(Start::Location),
             other => return rewritten(exchange, other),
         }

@@ -177,7 +177,7 @@ impl Response {
             }
             out.extend_from_slice(b"\r\n");
         }
-        if let Some(length) = self.length.filter(|_| !bodiless) {
+        if let Some(length) = self.length.filter(|_| self.status != 204) {
             out.extend_from_slice(b"Content-Length: ");
             decimal(out, length);
             out.extend_from_slice(b"\r\n");

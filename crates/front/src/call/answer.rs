@@ -2,18 +2,18 @@
 
 use bytes::Bytes;
 use message::{BodyLength, Header, KnownHeader, Method, ResponseHead};
-use net::store::Filler;
+use net::store::{Filler, Now};
 use plan::front::UpstreamCall;
 use plan::front::upstream::Redirect;
 use route::{Values, render, render_bytes};
 use upstream::{Answer, AnswerBody, CallTrace};
 
-use crate::error_pages;
 use crate::exchange::Exchange;
 use crate::phases::{Outcome, Start};
 use crate::relay::{Body, Part};
 use crate::response::Response;
 use crate::upstream_body::{UpstreamBody, part};
+use crate::{error_pages, redirect};
 
 /// Turns an answer into a response, or into whatever its fields order. `filler` stores it.
 pub async fn relay(
@@ -39,7 +39,11 @@ pub async fn relay(
     let no_body = exchange.method == Method::Head && !exchange.fills_cache;
     if no_body || response.is_bodiless() {
         note(exchange, &body, trace);
-        drop(filler);
+        if let Some(filler) = filler.filter(|_| response.status == 204)
+            && let Err(error) = filler.commit(Now::read())
+        {
+            super::cached::not_stored(exchange, &error);
+        }
         return Outcome::Respond(response);
     }
     attach(exchange, &mut response, body, trace, filler).await;
@@ -158,7 +162,14 @@ pub fn response(exchange: &Exchange, call: &UpstreamCall, head: &ResponseHead) -
             KnownHeader::Date => response.date = Some(header.value.clone()),
             KnownHeader::ContentType => response.content_type = Some(header.value.clone()),
             KnownHeader::Location if !call.redirects.is_empty() => {
-                let value = redirected(exchange, call, &header.value);
+                match redirected(exchange, call, &header.value) {
+                    // A path that was made here becomes absolute like any of ours.
+                    Some(value) => redirect::set_location(exchange, &mut response, value),
+                    None => response.headers.push(header.clone()),
+                }
+            }
+            _ if !call.redirects.is_empty() && header.name.eq_ignore_ascii_case(b"refresh") => {
+                let value = refreshed(exchange, call, &header.value);
                 let value = value.unwrap_or_else(|| header.value.clone());
                 response.headers.push(Header { value, ..header.clone() });
             }
@@ -202,6 +213,13 @@ fn redirected(exchange: &Exchange, call: &UpstreamCall, location: &Bytes) -> Opt
         }
     }
     None
+}
+
+/// What `proxy_redirect` makes of the URL in a Refresh field.
+fn refreshed(exchange: &Exchange, call: &UpstreamCall, value: &Bytes) -> Option<Bytes> {
+    let at = value.windows(4).position(|window| window.eq_ignore_ascii_case(b"url="))? + 4;
+    let url = redirected(exchange, call, &value.slice(at..))?;
+    Some([value.get(..at)?, &url].concat().into())
 }
 
 /// The request's variables, with the captures of a `proxy_redirect` regex.

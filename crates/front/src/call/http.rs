@@ -71,6 +71,8 @@ pub fn target(exchange: &Exchange, call: &UpstreamCall, uri: Option<Vec<u8>>) ->
             exchange.push_request_uri(&mut out);
             return out;
         }
+        // A prefix that a rewrite has replaced is not there to be replaced again.
+        Some(_) if exchange.rewritten => escape(&exchange.uri, Escape::Uri, &mut out),
         None => escape(&exchange.uri, Escape::Uri, &mut out),
         Some(uri) => {
             out.extend_from_slice(uri.as_bytes());

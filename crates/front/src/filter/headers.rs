@@ -33,10 +33,14 @@ pub fn apply(exchange: &Exchange, response: &mut Response) {
 
 fn add(exchange: &Exchange, line: &AddHeader, response: &mut Response) {
     let value = clean(render_bytes(&line.value, exchange));
-    if value.is_empty() {
-        return;
-    }
     match KnownHeader::from_name(line.name.as_bytes()) {
+        // These two have one value: an empty one takes it away.
+        KnownHeader::LastModified if value.is_empty() => {
+            response.last_modified = None;
+            response.remove(KnownHeader::LastModified);
+        }
+        KnownHeader::ETag if value.is_empty() => response.remove(KnownHeader::ETag),
+        _ if value.is_empty() => {}
         KnownHeader::LastModified => {
             response.last_modified = clock::parse_http_date(&value);
             if response.last_modified.is_none() {
@@ -80,7 +84,7 @@ fn apply_expires(exchange: &Exchange, expires: &Expires, response: &mut Response
         Expires::Max => (2_145_916_555, "max-age=315360000".to_owned()),
         Expires::After(seconds) => (now.saturating_add(*seconds), age(*seconds)),
         Expires::AfterModified(seconds) => {
-            let base = response.last_modified.unwrap_or(now);
+            let base = response.modified().unwrap_or(now);
             let date = base.saturating_add(*seconds);
             (date, age(date.saturating_sub(now)))
         }

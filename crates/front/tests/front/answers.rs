@@ -148,3 +148,80 @@ fn trace_is_refused_here_and_the_connection_ends() {
     assert!(answer.text().contains("<h1>405 Not Allowed</h1>"));
     assert!(client.is_closed());
 }
+
+#[test]
+fn a_204_is_stored_like_any_answer() {
+    let address = upstream(|mut stream| {
+        read_head(&mut stream);
+        let head = "HTTP/1.1 204 No Content\r\nCache-Control: max-age=60\r\n\r\n";
+        stream.write_all(head.as_bytes()).unwrap();
+    });
+    let front = Front::start(&format!(
+        "proxy_cache_path DIR/cache keys_zone=one:1m; server {{ LISTEN; location / {{
+         proxy_pass http://{address}; proxy_cache one; proxy_cache_key $uri;
+         add_header X-Cache $upstream_cache_status; }} }}"
+    ));
+    assert_eq!(front.get("/").header("x-cache"), "MISS");
+    let answer = front.get("/");
+    assert_eq!((answer.status, answer.header("x-cache")), (204, "HIT"));
+    assert_eq!(answer.header("content-length"), "");
+}
+
+#[test]
+fn redirects_and_refreshes_of_an_upstream_lead_to_the_client_s_side() {
+    let address = upstream(|mut stream| {
+        let head = read_head(&mut stream);
+        let host = head.split("Host: ").nth(1).unwrap().lines().next().unwrap();
+        let head = format!(
+            "HTTP/1.1 302 Found\r\nLocation: http://{host}/in/x\r\nContent-Length: 0\r\n\
+             Refresh: 7; URL=http://{host}/in/x\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+    });
+    let front = Front::start(&format!(
+        "server {{ LISTEN; location /out/ {{ proxy_pass http://{address}/in/; }} }}"
+    ));
+    let answer = front.get("/out/");
+    assert_eq!(answer.header("location"), format!("http://test:{}/out/x", front.port));
+    assert_eq!(answer.header("refresh"), "7; URL=/out/x");
+}
+
+#[test]
+fn a_uri_rewritten_in_its_location_is_passed_on_as_a_whole() {
+    let address = upstream(|mut stream| {
+        let head = read_head(&mut stream);
+        let line = head.lines().next().unwrap();
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{line}", line.len()).unwrap();
+    });
+    let front = Front::start(&format!(
+        "server {{ LISTEN; location /a/ {{ rewrite ^/a/(.*)$ /users/$1 break;
+         proxy_pass http://{address}/ignored/; }} }}"
+    ));
+    assert_eq!(front.get("/a/b").text(), "GET /users/b HTTP/1.1");
+}
+
+#[test]
+fn a_connection_stays_as_long_as_the_location_of_its_last_request_says() {
+    let front = Front::start(
+        "server { LISTEN; keepalive_timeout 0; location / { keepalive_timeout 60s; return 200; } }",
+    );
+    let mut client = front.client();
+    for _ in 0..3 {
+        client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+        assert_eq!(client.answer().header("connection"), "keep-alive");
+        client.stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
+        let early = client.stream.read(&mut [0; 1]);
+        assert!(early.is_err(), "{early:?}");
+        client.stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    }
+}
+
+#[test]
+fn an_empty_etag_or_date_takes_the_field_away() {
+    let front = Front::start(
+        "server { LISTEN; add_header ETag ''; add_header Last-Modified ''; location / { } }",
+    );
+    front.file("a.txt", b"content");
+    let answer = front.get("/a.txt");
+    assert_eq!((answer.header("etag"), answer.header("last-modified")), ("", ""));
+}
