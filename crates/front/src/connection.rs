@@ -248,6 +248,7 @@ fn exchange(
         fills_cache: false,
         kept: None,
         revalidate: None,
+        overloaded: false,
         head,
     }
 }

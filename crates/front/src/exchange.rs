@@ -153,6 +153,8 @@ pub struct Exchange {
     pub kept: Option<Box<Kept>>,
     /// A stored answer that the upstream is asked to confirm.
     pub revalidate: Option<Revalidate>,
+    /// An upstream had too many requests waiting: worth another try soon.
+    pub overloaded: bool,
     /// What went out.
     pub sent: Sent,
     /// What upstreams did.

@@ -1,7 +1,7 @@
 //! From a response to bytes on the wire and a line in the log.
 
 use bytes::Bytes;
-use message::{KnownHeader, Version};
+use message::{Header, KnownHeader, Version};
 use plan::front::{Handler, LogLevel};
 
 use crate::conditional::{self, Verdict};
@@ -41,6 +41,10 @@ pub fn filter(exchange: &mut Exchange, mut response: Response) -> Response {
     }
     headers::apply(exchange, &mut response);
     headers::apply_charset(exchange, &mut response);
+    if exchange.overloaded && response.status == 503 {
+        let (name, value) = (Bytes::from_static(b"Retry-After"), Bytes::from_static(b"1"));
+        response.headers.push(Header::new(name, value));
+    }
     if location.gzip.on {
         let agent = exchange.header(KnownHeader::UserAgent).unwrap_or(&[]);
         let disabled = active.shared.router.gzip_disabled(exchange.location, agent);

@@ -23,8 +23,12 @@ pub async fn relay(
     filler: Option<Box<Filler>>,
 ) -> Outcome {
     let Answer { head, body, trace } = answer;
-    exchange.upstream.headers.clone_from(&head.headers);
+    // Only what is made of a Location may itself ask for the fields (`$upstream_http_NAME`).
+    if !call.redirects.is_empty() && head.header(KnownHeader::Location).is_some() {
+        exchange.upstream.headers.clone_from(&head.headers);
+    }
     if let Some(outcome) = ordered(exchange, call, &head) {
+        exchange.upstream.headers = head.headers;
         note(exchange, &body, trace);
         return outcome;
     }
@@ -32,10 +36,12 @@ pub async fn relay(
         && head.status >= 300
         && error_pages::is_intercepted(exchange, head.status)
     {
+        exchange.upstream.headers = head.headers;
         note(exchange, &body, trace);
         return Outcome::Status(head.status);
     }
     let mut response = response(exchange, call, &head);
+    exchange.upstream.headers = head.headers;
     let no_body = exchange.method == Method::Head && !exchange.fills_cache;
     if no_body || response.is_bodiless() {
         note(exchange, &body, trace);

@@ -229,6 +229,7 @@ pub fn failed(exchange: &mut Exchange, mut error: CallError) -> Outcome {
         _ => LogLevel::Error,
     };
     crate::log::error::write(exchange, level, &error.message, Some(&url));
+    exchange.overloaded = error.fault == Fault::Overload;
     Outcome::Status(error.status)
 }
 
