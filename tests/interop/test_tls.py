@@ -428,3 +428,57 @@ def test_every_kind_of_key_file_is_read(machine, port):
         machine.site("kinds", BROKEN.format(port=free_port(), lines=lines))
         code, _, printed = machine.front_says("ours", "-t")
         assert code == 0, printed
+
+
+MORE = """
+server {{
+    listen 127.0.0.1:{port};
+    ssl on;
+    ssl_certificate one.test.crt;
+    ssl_certificate_key one.test.key;
+    error_page 497 https://$host:$server_port$request_uri;
+    return 200 "default $https";
+}}
+server {{
+    listen 127.0.0.1:{port};
+    ssl on;
+    server_name no.test;
+    ssl_reject_handshake on;
+}}
+server {{
+    listen unix:{run}/tls.sock ssl;
+    ssl_certificate one.test.crt;
+    ssl_certificate_key one.test.key;
+    return 200 "unix $https";
+}}
+"""
+
+
+@every_front
+def test_the_old_way_to_say_ssl_a_redirect_for_plain_http_and_a_name_that_is_rejected(machine, maker):
+    certificate(machine, "one.test")
+    port = free_port()
+    machine.site("more", MORE.format(port=port, run=machine.run))
+    machine.front(maker).ready(port, machine.run / "tls.sock")
+    answer = client.get(port, "/a?b")
+    assert answer.status == 302 and answer.header("Location") == f"https://localhost:{port}/a?b"
+    with Secure(port) as connection:
+        assert connection.get().text() == "default on"
+    with pytest.raises(ssl.SSLError, match="(?i)unrecognized.name"):
+        Secure(port, "no.test")
+    command = ["curl", "-sSk", "--unix-socket", machine.run / "tls.sock", "https://one.test/"]
+    assert subprocess.run(command, capture_output=True, text=True, timeout=30).stdout == "unix on"
+
+
+@every_front
+def test_a_client_that_only_speaks_http2_or_old_tls_is_refused_without_harm(machine, port, maker):
+    machine.front(maker).ready(port)
+    only_h2 = context()
+    only_h2.set_alpn_protocols(["h2"])
+    with pytest.raises(OSError):
+        Secure(port, using=only_h2)
+    both = context()
+    both.set_alpn_protocols(["h2", "http/1.1"])
+    with Secure(port, using=both) as connection:
+        assert connection.socket.selected_alpn_protocol() == "http/1.1"
+        assert connection.get().status == 200
