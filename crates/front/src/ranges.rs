@@ -40,10 +40,14 @@ pub fn apply(head: &RequestHead, response: &mut Response, ranges_max: Option<u32
             response.headers = vec![Header::known(KnownHeader::ContentRange, value)];
             return false;
         }
-        Asked::Pieces(pieces) => match pieces.as_slice() {
-            [(start, end)] => single(response, *start, *end, length),
-            _ => several(response, &pieces, length),
-        },
+        Asked::Pieces(pieces) => {
+            // A whole answer that names a range all the same must not name two.
+            response.remove(KnownHeader::ContentRange);
+            match pieces.as_slice() {
+                [(start, end)] => single(response, *start, *end, length),
+                _ => several(response, &pieces, length),
+            }
+        }
     }
     true
 }

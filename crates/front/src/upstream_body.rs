@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use net::store::{Filler, Now};
 use plan::front::LogLevel;
-use upstream::{AnswerBody, CallTrace, Piece};
+use upstream::{AnswerBody, Piece};
 
 use crate::exchange::Exchange;
 use crate::relay::{BodyCut, FilePart, Part};
@@ -15,7 +15,6 @@ pub struct UpstreamBody {
     body: AnswerBody,
     /// A piece that was ready with the head.
     first: Option<Part>,
-    trace: CallTrace,
     /// Stores what passes; dropped without a commit if the body is cut.
     filler: Option<Box<Filler>>,
     /// Why it could not be stored.
@@ -26,8 +25,8 @@ pub struct UpstreamBody {
 
 impl UpstreamBody {
     /// Wraps a body and a piece of it that was taken off already.
-    pub fn new(body: AnswerBody, first: Option<Part>, trace: CallTrace) -> UpstreamBody {
-        UpstreamBody { body, first, trace, filler: None, not_stored: None, error: None }
+    pub fn new(body: AnswerBody, first: Option<Part>) -> UpstreamBody {
+        UpstreamBody { body, first, filler: None, not_stored: None, error: None }
     }
 
     /// Stores what passes from now on.
@@ -90,10 +89,10 @@ impl UpstreamBody {
     }
 
     /// Hands what was learnt to the request.
-    pub fn finish(mut self: Box<Self>, exchange: &mut Exchange) {
-        self.body.finish_trace(&mut self.trace);
-        let peer = self.trace.attempts.last().map(|attempt| attempt.address.clone());
-        exchange.upstream.trace.attempts.append(&mut self.trace.attempts);
+    pub fn finish(self: Box<Self>, exchange: &mut Exchange) {
+        let trace = &mut exchange.upstream.trace;
+        self.body.finish_trace(trace);
+        let peer = trace.attempts.last().map(|attempt| attempt.address.clone());
         if let Some(error) = &self.not_stored {
             crate::call::cached::not_stored(exchange, error);
         }

@@ -19,7 +19,7 @@ pub fn value(facts: &UpstreamFacts, variable: &Variable, out: &mut Vec<u8>) -> O
         },
         Variable::UpstreamConnectTime => |attempt, out| time(attempt.connect_time, out),
         Variable::UpstreamHeaderTime => |attempt, out| time(attempt.header_time, out),
-        Variable::UpstreamResponseTime => |attempt, out| time(Some(attempt.response_time), out),
+        Variable::UpstreamResponseTime => |attempt, out| time(attempt.response_time, out),
         Variable::UpstreamResponseLength => |attempt, out| decimal(out, attempt.response_length),
         Variable::UpstreamBytesReceived => |attempt, out| decimal(out, attempt.bytes_received),
         Variable::UpstreamBytesSent => |attempt, out| decimal(out, attempt.bytes_sent),

@@ -192,7 +192,7 @@ impl AnswerBody {
     /// Completes the last attempt's times and counts; to be called when the request is over.
     pub fn finish_trace(&self, trace: &mut CallTrace) {
         let Some(last) = trace.attempts.last_mut() else { return };
-        last.response_time = self.ended_after.unwrap_or_else(|| self.begun.elapsed());
+        last.response_time = self.ended_after.or_else(|| Some(self.begun.elapsed()));
         last.response_length = self.body_bytes;
         last.bytes_received = self.head_bytes + self.body_bytes;
     }

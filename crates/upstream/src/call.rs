@@ -188,7 +188,6 @@ impl Upstreams {
                 if let Some(last) = last {
                     last.status = head.head.status;
                     last.header_time = Some(begun.elapsed());
-                    last.response_time = begun.elapsed();
                     last.bytes_received = head.bytes as u64;
                     last.bytes_sent = request.sender.bytes_sent;
                 }
@@ -202,7 +201,7 @@ impl Upstreams {
             Err(failure) => {
                 if let Some(last) = last {
                     last.status = failure.status();
-                    last.response_time = begun.elapsed();
+                    last.response_time = Some(begun.elapsed());
                     last.bytes_sent = request.sender.bytes_sent;
                     last.error = Some(failure.message.clone());
                 }

@@ -21,8 +21,8 @@ pub struct Attempt {
     pub connect_time: Option<Duration>,
     /// `$upstream_header_time`.
     pub header_time: Option<Duration>,
-    /// `$upstream_response_time`; final once the body has been read.
-    pub response_time: Duration,
+    /// `$upstream_response_time`; none as long as the answer is under way.
+    pub response_time: Option<Duration>,
     /// `$upstream_bytes_received`.
     pub bytes_received: u64,
     /// `$upstream_bytes_sent`.
@@ -40,7 +40,7 @@ impl Attempt {
             status: 0,
             connect_time: None,
             header_time: None,
-            response_time: Duration::ZERO,
+            response_time: None,
             bytes_received: 0,
             bytes_sent: 0,
             response_length: 0,

@@ -82,7 +82,9 @@ async fn attach(
             }
         }
     }
-    let mut body = Box::new(UpstreamBody::new(body, first, trace));
+    // What is known by now may be asked for while the body is still coming.
+    exchange.upstream.trace.attempts.extend(trace.attempts);
+    let mut body = Box::new(UpstreamBody::new(body, first));
     if let Some(filler) = filler {
         body.fill(filler);
     }

@@ -124,6 +124,9 @@ fn parse(text: &[u8]) -> Option<Expires> {
         _ => {}
     }
     let text = std::str::from_utf8(text).ok()?;
+    if let Some(clock) = text.strip_prefix('@') {
+        return daily(clock).map(Expires::Daily);
+    }
     let (sign, text) = match text.strip_prefix('-') {
         Some(rest) => (-1, rest),
         None => (1, text.strip_prefix('+').unwrap_or(text)),
@@ -142,6 +145,21 @@ fn parse(text: &[u8]) -> Option<Expires> {
     };
     let seconds = number.parse::<i64>().ok()?.checked_mul(unit)?;
     Some(Expires::After(sign * seconds))
+}
+
+/// Seconds after midnight of a time of day such as `15h30m33s`.
+fn daily(text: &str) -> Option<u32> {
+    let mut seconds = 0u32;
+    for part in text.split_inclusive(['h', 'm', 's']) {
+        let unit = match part.as_bytes().last()? {
+            b'h' => 3600,
+            b'm' => 60,
+            _ => 1,
+        };
+        let number: u32 = part.trim_end_matches(['h', 'm', 's']).parse().ok()?;
+        seconds = seconds.checked_add(number.checked_mul(unit)?)?;
+    }
+    Some(seconds).filter(|&seconds| !text.is_empty() && seconds < 24 * 3600)
 }
 
 /// Adds the location's charset to a content type that has none and is one of its types. Plain
@@ -174,6 +192,8 @@ mod tests {
         assert!(matches!(parse(b"1h"), Some(Expires::After(3600))));
         assert!(matches!(parse(b"-1"), Some(Expires::After(-1))));
         assert!(matches!(parse(b"max"), Some(Expires::Max)));
+        assert!(matches!(parse(b"@15h30m33s"), Some(Expires::Daily(55833))));
+        assert!(parse(b"@").is_none() && parse(b"@25h").is_none() && parse(b"@1x").is_none());
         assert!(parse(b"off").is_none() && parse(b"soon").is_none());
     }
 }

@@ -4,7 +4,7 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use crate::common::{Front, read_head, upstream};
+use crate::common::{Client, Front, read_head, upstream};
 
 /// An upstream that sends a piece, waits until it is told, and sends the rest.
 fn in_two_pieces(first: &'static str, rest: &'static str) -> (String, std::sync::mpsc::Sender<()>) {
@@ -17,6 +17,17 @@ fn in_two_pieces(first: &'static str, rest: &'static str) -> (String, std::sync:
         stream.write_all(rest.as_bytes()).unwrap();
     });
     (address, go)
+}
+
+/// What comes up to some bytes.
+fn read_until(client: &mut Client, end: &[u8]) -> String {
+    let mut seen = Vec::new();
+    while !seen.ends_with(end) {
+        let mut byte = [0];
+        client.stream.read_exact(&mut byte).unwrap();
+        seen.push(byte[0]);
+    }
+    String::from_utf8(seen).unwrap()
 }
 
 fn proxied(address: &str) -> Front {
@@ -44,12 +55,7 @@ fn events_are_not_held_back_by_buffering() {
     let front = proxied(&address);
     let mut client = front.client();
     client.send("GET / HTTP/1.0\r\n\r\n");
-    let mut seen = Vec::new();
-    while !seen.ends_with(b"data: 1\n\n") {
-        let mut byte = [0];
-        client.stream.read_exact(&mut byte).unwrap();
-        seen.push(byte[0]);
-    }
+    read_until(&mut client, b"data: 1\n\n");
     go.send(()).unwrap();
 }
 
@@ -224,4 +230,18 @@ fn an_empty_etag_or_date_takes_the_field_away() {
     front.file("a.txt", b"content");
     let answer = front.get("/a.txt");
     assert_eq!((answer.header("etag"), answer.header("last-modified")), ("", ""));
+}
+
+#[test]
+fn fields_may_say_who_answers_while_the_answer_is_under_way() {
+    let (address, go) = in_two_pieces("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\none", "two");
+    let front = Front::start(&format!(
+        "server {{ LISTEN; location / {{ proxy_pass http://{address}; proxy_buffering off;
+         add_header X-Peer \"$upstream_addr $upstream_status $upstream_response_time\"; }} }}"
+    ));
+    let mut client = front.client();
+    client.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
+    let head = read_until(&mut client, b"one");
+    go.send(()).unwrap();
+    assert!(head.contains(&format!("X-Peer: {address} 200 -\r\n")), "{head}");
 }

@@ -100,17 +100,18 @@ impl AppChannels {
         let begun = Instant::now();
         let mut attempt = Attempt::new(written.clone());
         let result = self.attempt(app, call, outgoing, &mut attempt).await;
-        attempt.response_time = begun.elapsed();
+        let elapsed = Some(begun.elapsed());
         match result {
             Ok((head, body)) => {
                 attempt.status = head.status;
-                attempt.header_time = Some(attempt.response_time);
+                attempt.header_time = elapsed;
                 let trace = CallTrace { attempts: vec![attempt] };
                 let body = AnswerBody::app(body, 0, begun);
                 Ok(Answer { head, body, trace })
             }
             Err(failure) => {
                 attempt.status = failure.status();
+                attempt.response_time = elapsed;
                 attempt.error = Some(failure.message.clone());
                 Err(failure.into_error(CallTrace { attempts: vec![attempt] }))
             }
