@@ -170,13 +170,14 @@ impl Front {
         match self.prepare(generation, handles) {
             Ok((runtime, sockets)) => {
                 self.start_threads(&runtime.plan.main)?;
+                // The first request may come with the first configuration: its app comes before.
+                for (order, handles) in std::mem::take(&mut self.early) {
+                    self.pass_on(&order, handles)?;
+                }
                 for thread in &self.threads {
                     let _ = thread.orders.send(Order::Use(runtime.clone(), sockets.clone()));
                 }
                 self.current = Some(runtime);
-                for (order, handles) in std::mem::take(&mut self.early) {
-                    self.pass_on(&order, handles)?;
-                }
                 let mut waiting = self.threads.len();
                 while waiting > 0 {
                     match self.told.blocking_recv() {
