@@ -79,7 +79,8 @@ enum Kind {
     Header,
     /// The Cookie header: repeated ones are joined with a semicolon.
     Cookie,
-    /// Belongs to us, or is dangerous (`HTTP_PROXY`: see httpoxy, CVE-2016-5385).
+    /// Belongs to us, stands under another name already, or is dangerous (`HTTP_PROXY`: see
+    /// httpoxy, CVE-2016-5385).
     Dropped,
 }
 
@@ -330,6 +331,8 @@ fn kind(name: &[u8]) -> Kind {
     match name {
         b"HTTP_COOKIE" => Kind::Cookie,
         b"HTTP_PROXY" | b"" => Kind::Dropped,
+        // PEP 3333 has both without HTTP_; fronts send them with and without.
+        b"HTTP_CONTENT_LENGTH" | b"HTTP_CONTENT_TYPE" => Kind::Dropped,
         _ if name.starts_with(b"wsgi.") || name.starts_with(b"uwsgi.") => Kind::Dropped,
         _ if name.starts_with(b"HTTP_") => Kind::Header,
         _ => Kind::Plain,
