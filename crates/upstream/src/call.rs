@@ -119,15 +119,15 @@ impl Upstreams {
                 Ok((head, connection, home, attempt_begun)) => {
                     let status = head.head.status;
                     let bad = call.next.statuses.contains(&status);
-                    if bad && may_go_on && request.may_repeat(&call.next, false) {
-                        chosen.note_failure(sys::clock::monotonic_ms());
-                        request.sender.restart();
-                        continue;
-                    }
-                    if bad {
+                    // Not to have something, or not to give it, is no fault of the peer.
+                    if bad && !matches!(status, 403 | 404) {
                         chosen.note_failure(sys::clock::monotonic_ms());
                     } else {
                         chosen.note_success();
+                    }
+                    if bad && may_go_on && request.may_repeat(&call.next, false) {
+                        request.sender.restart();
+                        continue;
                     }
                     let rest = (chosen, request.patience, attempt_begun);
                     let body = AnswerBody::socket(&head, connection, request.sender, home, rest);

@@ -245,3 +245,25 @@ fn fields_may_say_who_answers_while_the_answer_is_under_way() {
     go.send(()).unwrap();
     assert!(head.contains(&format!("X-Peer: {address} 200 -\r\n")), "{head}");
 }
+
+#[test]
+fn a_peer_that_does_not_have_a_page_is_asked_for_the_next_one() {
+    let answers = |text: &'static str| {
+        upstream(move |mut stream| {
+            let head = read_head(&mut stream);
+            let status = if head.starts_with("GET /there") { "200 OK" } else { "404 Not Found" };
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 1\r\n\r\n{text}");
+            stream.write_all(answer.as_bytes()).unwrap();
+        })
+    };
+    let (a, b) = (answers("a"), answers("b"));
+    let front = Front::start(&format!(
+        "upstream u {{ zone u 64k; server {a}; server {b}; }} server {{ LISTEN; location / {{
+         proxy_pass http://u; proxy_next_upstream http_404; }} }}"
+    ));
+    assert_eq!(front.get("/none").status, 404);
+    let mut texts: Vec<_> = (0..8).map(|_| front.get("/there").text().to_owned()).collect();
+    texts.sort();
+    texts.dedup();
+    assert_eq!(texts, ["a", "b"]);
+}
