@@ -37,7 +37,10 @@ pub async fn relay(
         && error_pages::is_intercepted(exchange, head.status)
     {
         exchange.upstream.headers = head.headers;
-        note(exchange, &body, trace);
+        match filler {
+            Some(filler) => store(exchange, body, trace, filler).await,
+            None => note(exchange, &body, trace),
+        }
         return Outcome::Status(head.status);
     }
     let mut response = response(exchange, call, &head);
@@ -89,6 +92,15 @@ async fn attach(
         body.fill(filler);
     }
     response.body = Body::Upstream(body);
+}
+
+/// Stores an answer whose place another page takes: the upstream is not asked again for it.
+async fn store(exchange: &mut Exchange, body: AnswerBody, trace: CallTrace, filler: Box<Filler>) {
+    exchange.upstream.trace.attempts.extend(trace.attempts);
+    let mut body = Box::new(UpstreamBody::new(body, None));
+    body.fill(filler);
+    while let Ok(Some(_)) = body.next().await {}
+    body.finish(exchange);
 }
 
 /// Notes what a call that is over tells the log.

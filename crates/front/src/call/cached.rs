@@ -25,6 +25,7 @@ use route::{Values, is_truthy, render_bytes};
 use upstream::{Answer, CallError, Fault};
 
 use super::{answer, attempt, failed};
+use crate::error_pages;
 use crate::exchange::{Exchange, Revalidate};
 use crate::phases::Outcome;
 use crate::relay::{Body, FilePart};
@@ -234,6 +235,10 @@ fn stores_method(exchange: &Exchange, rules: &CacheUse) -> bool {
 
 fn serve(exchange: &mut Exchange, call: &UpstreamCall, object: Object) -> Outcome {
     exchange.upstream.headers.clone_from(&object.head.headers);
+    let status = object.head.status;
+    if call.intercept_errors && status >= 300 && error_pages::is_intercepted(exchange, status) {
+        return Outcome::Status(status);
+    }
     let mut response = answer::response(exchange, call, &object.head);
     admit_ranges(&mut response);
     response.body = match object.body {

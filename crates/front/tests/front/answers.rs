@@ -2,6 +2,8 @@
 //! nginx's habits.
 
 use std::io::{Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::common::{Client, Front, read_head, upstream};
@@ -266,4 +268,27 @@ fn a_peer_that_does_not_have_a_page_is_asked_for_the_next_one() {
     texts.sort();
     texts.dedup();
     assert_eq!(texts, ["a", "b"]);
+}
+
+#[test]
+fn an_error_that_another_page_replaces_is_stored_all_the_same() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let counted = asked.clone();
+    let address = upstream(move |mut stream| {
+        read_head(&mut stream);
+        counted.fetch_add(1, Ordering::SeqCst);
+        let answer = "HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone";
+        stream.write_all(answer.as_bytes()).unwrap();
+    });
+    let front = Front::start(&format!(
+        "proxy_cache_path DIR/cache keys_zone=one:1m; server {{ LISTEN;
+         location @page {{ return 404 page; }} location / {{ proxy_pass http://{address};
+         proxy_cache one; proxy_cache_valid 404 1m; proxy_intercept_errors on;
+         error_page 404 = @page; }} }}"
+    ));
+    for _ in 0..3 {
+        let answer = front.get("/");
+        assert_eq!((answer.status, answer.text()), (404, "page"));
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
