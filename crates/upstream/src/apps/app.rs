@@ -188,10 +188,9 @@ impl App {
         self.pace.answers.set(answers);
         if answers >= PACE_ANSWERS {
             let now = monotonic_ms();
-            let elapsed = now.saturating_sub(self.pace.since_ms.replace(now)).max(1);
+            let elapsed = now.saturating_sub(self.pace.since_ms.replace(now));
             self.pace.answers.set(0);
-            let ahead = if elapsed > PACE_MS { 0 } else { answers * AHEAD_MS / elapsed };
-            self.set_ahead(ahead.min(AHEAD_MAX) as usize);
+            self.set_ahead(places_ahead(answers, elapsed));
         }
     }
 
@@ -229,5 +228,22 @@ impl Drop for Pass {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
+    }
+}
+
+/// How many places that speed earns.
+fn places_ahead(answers: u64, elapsed_ms: u64) -> usize {
+    let ahead = if elapsed_ms > PACE_MS { 0 } else { answers * AHEAD_MS / elapsed_ms.max(1) };
+    ahead.min(AHEAD_MAX) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::places_ahead;
+
+    #[test]
+    fn the_gate_opens_by_two_milliseconds_of_answers_and_for_a_slow_app_not_at_all() {
+        assert_eq!([0, 1, 4, 64].map(|ms| places_ahead(32, ms)), [58, 58, 16, 1]);
+        assert_eq!([65, 100, 101, 5000].map(|ms| places_ahead(32, ms)), [0; 4]);
     }
 }
