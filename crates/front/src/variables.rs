@@ -7,8 +7,8 @@ use std::time::Duration;
 use message::{Header, KnownHeader};
 use net::Peer;
 use plan::Variable;
-use plan::front::upstream::Speak;
-use plan::front::{Handler, UpstreamCall};
+use plan::front::Handler;
+use plan::front::upstream::{Speak, Target};
 use route::Values;
 
 use crate::content::paths;
@@ -200,12 +200,18 @@ impl Exchange {
         match variable {
             Variable::ProxyHost | Variable::ProxyPort => {
                 let Handler::Upstream(call) = &self.location().handler else { return Some(false) };
-                let UpstreamCall { speak: Speak::Http { host, port, .. }, .. } = &**call else {
-                    return Some(false);
+                let Speak::Http { host, port, .. } = &call.speak else { return Some(false) };
+                let dynamic;
+                let (host, port) = match &call.target {
+                    Target::Group(_) => (host, *port),
+                    Target::Dynamic(template) => {
+                        dynamic = crate::call::target::proxy_host(self, template);
+                        (&dynamic.0, dynamic.1)
+                    }
                 };
                 match variable {
                     Variable::ProxyHost => put(out, host.as_bytes()),
-                    _ => put_number(out, u64::from(*port)),
+                    _ => put_number(out, u64::from(port)),
                 }
             }
             Variable::ProxyAddXForwardedFor => {

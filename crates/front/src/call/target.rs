@@ -45,6 +45,24 @@ pub async fn resolve(
     Ok((Whom::Address(PeerAddress::Socket(Address::Inet(address)), written), uri))
 }
 
+/// `$proxy_host` and `$proxy_port` of such an address.
+pub fn proxy_host(exchange: &Exchange, template: &Template) -> (String, u16) {
+    let text = render_bytes(template, exchange);
+    let text = String::from_utf8_lossy(&text);
+    let rest = text.split_once("://").map_or(&*text, |(_, rest)| rest);
+    let (host, _) = split(rest, true);
+    if host.starts_with("unix:") {
+        return ("localhost".to_owned(), 80);
+    }
+    let after_literal = host.rfind(']').map_or(0, |at| at + 1);
+    let port = host.get(after_literal..).and_then(|rest| rest.split_once(':'));
+    match port.and_then(|(name, port)| Some((after_literal + name.len(), port.parse().ok()?))) {
+        Some((end, 80)) => (host.get(..end).unwrap_or(host).to_owned(), 80),
+        Some((_, port)) => (host.to_owned(), port),
+        None => (host.to_owned(), 80),
+    }
+}
+
 /// Cuts a URI off an address. A Unix path ends at a colon.
 fn split(text: &str, is_http: bool) -> (&str, Option<&str>) {
     if let Some(path) = text.strip_prefix("unix:") {

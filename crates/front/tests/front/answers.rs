@@ -292,3 +292,22 @@ fn an_error_that_another_page_replaces_is_stored_all_the_same() {
     }
     assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
+
+#[test]
+fn an_address_out_of_variables_is_the_host_that_is_asked_for() {
+    let address = upstream(|mut stream| {
+        let head = read_head(&mut stream);
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{head}", head.len()).unwrap();
+    });
+    let front = Front::start(&format!(
+        "server {{ LISTEN; set $app http://{address}; location / {{ proxy_pass $app; }}
+         location /show {{ proxy_pass http://$arg_b;
+         add_header X-Host \"$proxy_host $proxy_port\" always; }} }}"
+    ));
+    let answer = front.get("/a");
+    assert!(answer.text().contains(&format!("\r\nHost: {address}\r\n")), "{}", answer.text());
+    let shown = |host: &str| front.get(&format!("/show?b={host}")).header("x-host").to_owned();
+    assert_eq!(shown("127.0.0.1:1/x"), "127.0.0.1:1 1");
+    assert_eq!(shown("[::1]:2"), "[::1]:2 2");
+    assert_eq!(shown("unix:/none"), "localhost 80");
+}
