@@ -45,29 +45,11 @@ pub(crate) async fn exchange(
     patience: Patience,
 ) -> Result<Head, Failure> {
     let mut reader = ResponseReader::new(style);
-    // Patience that begins as soon as there is something to wait for.
-    let mut begins = Some(patience.send);
-    let mut received = false;
-    let mut send_failure: Option<Failure> = None;
+    let mut progress =
+        Progress { begins: Some(patience.send), received: false, send_failure: None };
     let result = poll_fn(|context| {
         loop {
-            if send_failure.is_none() && !sender.is_done() {
-                let before = sender.bytes_sent;
-                let sending = poll_sending(context, connection, sender);
-                if sending.is_ready() {
-                    begins = Some(patience.read);
-                } else if sender.bytes_sent != before {
-                    begins = Some(patience.send);
-                }
-                if let Poll::Ready(Err(failure)) = sending {
-                    send_failure = Some(failure);
-                }
-                if let Some(failure) = &send_failure
-                    && failure.kind == FailureKind::ClientBody
-                {
-                    return Poll::Ready(Err(failure.clone()));
-                }
-            }
+            progress.send_on(context, connection, sender, &patience)?;
             let bytes_max = patience.head_bytes_max;
             match reader.next_head(&mut connection.inbox, method_is_head, bytes_max) {
                 Ok(Some(head)) => {
@@ -80,39 +62,88 @@ pub(crate) async fn exchange(
             match poll_fill(context, connection) {
                 Poll::Ready(Ok(0)) => {
                     let failure = Failure::closed_early(During::ReadingHead);
-                    return Poll::Ready(Err(send_failure.take().unwrap_or(failure)));
+                    return Poll::Ready(Err(progress.send_failure.take().unwrap_or(failure)));
                 }
                 Poll::Ready(Ok(_)) => {
-                    received = true;
-                    begins = Some(patience.read);
+                    progress.received = true;
+                    progress.begins = Some(patience.read);
                 }
                 Poll::Ready(Err(error)) => {
                     let failure = Failure::call("recv", &error, During::ReadingHead);
-                    return Poll::Ready(Err(send_failure.take().unwrap_or(failure)));
-                }
-                Poll::Pending if sender.waits_for_client => {
-                    // Whoever reads from the client has its own time limit.
-                    connection.watched.unlimited();
-                    begins = Some(patience.send);
-                    return Poll::Pending;
+                    return Poll::Ready(Err(progress.send_failure.take().unwrap_or(failure)));
                 }
                 Poll::Pending => {
-                    let during =
-                        if sender.is_done() { During::ReadingHead } else { During::Sending };
-                    if let Some(patience) = begins.take() {
-                        connection.watched.patience(patience);
-                    }
-                    return match connection.watched.poll_expired(context) {
-                        true => Poll::Ready(Err(Failure::timed_out(during))),
-                        false => Poll::Pending,
-                    };
+                    return progress.poll_patience(context, connection, sender, &patience);
                 }
             }
         }
     })
     .await;
     connection.watched.unlimited();
-    result.map_err(|failure| Failure { nothing_received: !received, ..failure })
+    result.map_err(|failure| Failure { nothing_received: !progress.received, ..failure })
+}
+
+/// How far an exchange has come, and what it waits for.
+struct Progress {
+    /// Patience that begins as soon as there is something to wait for.
+    begins: Option<Duration>,
+    received: bool,
+    /// The answer may already be there: what went wrong with sending counts only without one.
+    send_failure: Option<Failure>,
+}
+
+impl Progress {
+    /// Sends what can be sent. Only a failure of the client's own body ends the exchange at once.
+    fn send_on(
+        &mut self,
+        context: &mut Context<'_>,
+        connection: &mut Connection,
+        sender: &mut Sender,
+        patience: &Patience,
+    ) -> Result<(), Failure> {
+        if self.send_failure.is_some() || sender.is_done() {
+            return Ok(());
+        }
+        let before = sender.bytes_sent;
+        let sending = poll_sending(context, connection, sender);
+        if sending.is_ready() {
+            self.begins = Some(patience.read);
+        } else if sender.bytes_sent != before {
+            self.begins = Some(patience.send);
+        }
+        match sending {
+            Poll::Ready(Err(failure)) if failure.kind == FailureKind::ClientBody => Err(failure),
+            Poll::Ready(Err(failure)) => {
+                self.send_failure = Some(failure);
+                Ok(())
+            }
+            Poll::Ready(Ok(())) | Poll::Pending => Ok(()),
+        }
+    }
+
+    /// Nothing can be done now: waits, but not for ever.
+    fn poll_patience<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        connection: &mut Connection,
+        sender: &Sender,
+        patience: &Patience,
+    ) -> Poll<Result<T, Failure>> {
+        if sender.waits_for_client {
+            // Whoever reads from the client has its own time limit.
+            connection.watched.unlimited();
+            self.begins = Some(patience.send);
+            return Poll::Pending;
+        }
+        let during = if sender.is_done() { During::ReadingHead } else { During::Sending };
+        if let Some(patience) = self.begins.take() {
+            connection.watched.patience(patience);
+        }
+        match connection.watched.poll_expired(context) {
+            true => Poll::Ready(Err(Failure::timed_out(during))),
+            false => Poll::Pending,
+        }
+    }
 }
 
 /// Sends what can be sent.
