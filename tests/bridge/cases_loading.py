@@ -278,14 +278,14 @@ def log_variables_belong_to_their_request():
         return [uwsgi.get_logvar("user")]
 
     answer = ask(one)
-    assert answer.body == b"you" and [(bytes(k), bytes(v)) for k, v in answer.log_variables] == [(b"user", b"you")]
+    assert answer.body == b"you"
 
     def two(environ, start_response):
         start_response("200 OK", [])
         return [repr(uwsgi.get_logvar("user")).encode()]
 
     answer = ask(two)
-    assert answer.body == b"None" and answer.log_variables == []
+    assert answer.body == b"None"
 
 
 @case

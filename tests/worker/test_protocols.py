@@ -210,6 +210,21 @@ def test_the_request_log_has_the_line_of_uwsgi(start):
     assert re.search(line, master.log_text(), re.MULTILINE), master.log_text()
 
 
+def test_the_request_log_names_the_mounted_app_and_none_for_a_static_file(start, tmp_path):
+    source = {"File": {"path": str(tmp_path / "app.py"), "callable": None}}
+    (tmp_path / "style.css").write_bytes(b"p {}")
+    master = start(
+        log={"requests": True}, manage_script_name=True,
+        load=[{"mount": mount, "source": source} for mount in ("/one", "/two")],
+        static_maps=[{"prefix": "/static", "path": str(tmp_path)}],
+    )
+    for path in ("/two/a", "/one/b", "/static/style.css"):
+        talk(master.address, get(path))
+    master.log_says("GET /static")
+    logged = re.findall(r"\|app: (-?\d+)\|req: (-?\d+)/(\d+)\].* GET (\S+) =>", master.log_text())
+    assert logged == [("1", "1", "1", "/two/a"), ("0", "2", "2", "/one/b"), ("-1", "-1", "3", "/static/style.css")]
+
+
 def test_new_clients_get_in_when_descriptors_run_out(start):
     master = start()
     pid = master.workers[0].pid

@@ -143,6 +143,6 @@ pub struct Served {
     pub via_sendfile: bool,
     /// The app raised.
     pub raised: bool,
-    /// What the app set with `uwsgi.set_logvar`.
-    pub log_variables: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The mounted app that served it, by its number; `None` if it came to none.
+    pub app: Option<u32>,
 }

@@ -102,13 +102,13 @@ struct Facts<'a> {
 fn push_line(out: &mut Vec<u8>, entry: &Entry<'_>, facts: &Facts<'_>) {
     let served = entry.served;
     // Writing to a Vec cannot fail.
-    let _ = write!(
-        out,
-        "[pid: {}|app: 0|req: {}/{}] ",
-        std::process::id(),
-        entry.worker_requests,
-        entry.total_requests
-    );
+    let _ = write!(out, "[pid: {}|app: ", std::process::id(),);
+    // As uWSGI shows what came to no app.
+    let _ = match served.app {
+        Some(app) => write!(out, "{app}|req: {}/", entry.worker_requests),
+        None => write!(out, "-1|req: -1/"),
+    };
+    let _ = write!(out, "{}] ", entry.total_requests);
     out.extend_from_slice(facts.address);
     out.extend_from_slice(b" (");
     out.extend_from_slice(facts.user);

@@ -154,6 +154,12 @@ impl App {
         }
     }
 
+    /// The number of a mounted app, from 0 in the order they were loaded.
+    pub(super) fn number(&self, mount: &Mount) -> Option<u32> {
+        let at = self.mounts.iter().position(|other| std::ptr::eq(other, mount));
+        at.and_then(|at| u32::try_from(at).ok())
+    }
+
     pub(super) fn take_spare(&self, py: Python<'_>) -> PyResult<Spare> {
         if let Some(spare) = self.spares().idle.pop() {
             return Ok(spare);

@@ -185,7 +185,7 @@ impl Recorder {
         report.set_item("header_bytes", served.header_bytes)?;
         report.set_item("body_bytes", served.body_bytes)?;
         report.set_item("via_sendfile", served.via_sendfile)?;
-        report.set_item("log_variables", served.log_variables.clone())?;
+        report.set_item("app", served.app)?;
         Ok(report)
     }
 }

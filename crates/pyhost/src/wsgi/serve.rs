@@ -47,7 +47,7 @@ pub fn serve(
     };
     let mut served = spare.exchange.get().close(py);
     served.raised = raised;
-    served.log_variables = uwsgi_module::take_log_variables();
+    uwsgi_module::forget_log_variables();
     app.return_spare(py, spare);
     served
 }
@@ -67,13 +67,15 @@ fn run(py: Python<'_>, app: &App, spare: &mut Spare, request: Request<'_>) -> bo
         }
         Err(FillError::Python(error)) => return raise(py, exchange, &error),
     };
-    if facts.method == b"HEAD" {
-        match exchange.step() {
-            Ok(mut state) => state.head_request = true,
-            Err(error) => return raise(py, exchange, &error),
+    let chosen = app.choose(&facts);
+    match exchange.step() {
+        Ok(mut state) => {
+            state.head_request = facts.method == b"HEAD";
+            state.served.app = chosen.and_then(|(mount, _)| app.number(mount));
         }
+        Err(error) => return raise(py, exchange, &error),
     }
-    let Some((mount, moved)) = app.choose(&facts) else {
+    let Some((mount, moved)) = chosen else {
         report::line("--- no python application found, check your startup logs for errors ---");
         fail(py, exchange);
         return false;

@@ -138,9 +138,9 @@ fn get_logvar<'py>(name: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyByt
     }))
 }
 
-/// What this thread's request set, and forgets it.
-pub(super) fn take_log_variables() -> Vec<(Vec<u8>, Vec<u8>)> {
-    LOG_VARIABLES.with_borrow_mut(std::mem::take)
+/// Forgets what this thread's request set.
+pub(super) fn forget_log_variables() {
+    LOG_VARIABLES.with_borrow_mut(Vec::clear);
 }
 
 /// Text or bytes, as bytes.
