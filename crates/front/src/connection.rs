@@ -103,6 +103,7 @@ pub async fn serve(thread: Rc<Thread>, mut stream: Stream, mut client: Client) {
     let mut idle = None;
     loop {
         // Between requests no configuration is held: one that is replaced can go.
+        let pipelined = !wire.buffer.is_empty();
         let head = next_head(&thread, &mut wire, &mut reader, &client, idle).await;
         let Some(active) = thread.active() else { return };
         let after = match head {
@@ -111,7 +112,7 @@ pub async fn serve(thread: Rc<Thread>, mut stream: Stream, mut client: Client) {
                 client.requests.set(client.requests.get() + 1);
                 thread.counters.requests.fetch_add(1, Ordering::Relaxed);
                 let mut exchange = exchange(&thread, &active, &client, head);
-                exchange.pipelined = !wire.buffer.is_empty();
+                exchange.pipelined = pipelined;
                 let after = guarded(&mut wire, &mut exchange).await;
                 idle = Some(exchange.location().manners.keepalive_timeout);
                 after

@@ -145,7 +145,7 @@ pub struct Exchange {
     pub must_close: bool,
     /// The upstream wants its answer passed on as it comes.
     pub unbuffered: bool,
-    /// Another request was there already when this one began.
+    /// It was there already when the request before it had been answered.
     pub pipelined: bool,
     /// The answer is going to be stored.
     pub fills_cache: bool,
@@ -190,20 +190,21 @@ impl Exchange {
         self.started.elapsed()
     }
 
-    /// Host as a redirect names it: the request's, else the server's own.
+    /// Host as a redirect names it: the server's own if that is wanted, else the request's, else our
+    /// address.
     pub fn redirect_host(&self) -> Bytes {
         let manners = &self.location().manners;
-        if manners.server_name_in_redirect || self.host.is_empty() {
-            let name = &self.server().first_name;
-            if !name.is_empty() {
-                return Bytes::copy_from_slice(name.as_bytes());
-            }
-            return match self.client.local {
-                Some(local) => Bytes::from(local.ip().to_string()),
-                None => Bytes::new(),
-            };
+        let name = &self.server().first_name;
+        if manners.server_name_in_redirect && !name.is_empty() {
+            return Bytes::copy_from_slice(name.as_bytes());
         }
-        self.host.clone()
+        match self.client.local {
+            Some(SocketAddr::V4(local)) if self.host.is_empty() => local.ip().to_string().into(),
+            Some(SocketAddr::V6(local)) if self.host.is_empty() => {
+                format!("[{}]", local.ip()).into()
+            }
+            _ => self.host.clone(),
+        }
     }
 
     /// First value of a request header.

@@ -88,9 +88,7 @@ impl Exchange {
             Variable::Connection => put_number(out, client.number),
             Variable::ConnectionRequests => put_number(out, u64::from(client.requests.get())),
             Variable::ConnectionTime => put_seconds(out, client.opened.elapsed()),
-            Variable::Pipe => {
-                put(out, if self.client.requests.get() > 1 && self.pipelined { b"p" } else { b"." })
-            }
+            Variable::Pipe => put(out, if self.pipelined { b"p" } else { b"." }),
             Variable::Http2 => Some(true),
             Variable::Https => put(out, if client.security.is_tls() { b"on" } else { b"" }),
             Variable::Scheme => put(out, client.security.scheme().as_bytes()),

@@ -311,3 +311,17 @@ fn an_address_out_of_variables_is_the_host_that_is_asked_for() {
     assert_eq!(shown("[::1]:2"), "[::1]:2 2");
     assert_eq!(shown("unix:/none"), "localhost 80");
 }
+
+#[test]
+fn a_redirect_without_a_host_leads_to_the_address_and_pipelined_requests_are_known() {
+    let front = Front::start("server { LISTEN; server_name a.example; return 301 /x$pipe; }");
+    let mut client = front.client();
+    client.send("GET / HTTP/1.0\r\n\r\n");
+    let location = format!("http://127.0.0.1:{}/x.", front.port);
+    assert_eq!(client.answer().header("location"), location);
+    let mut client = front.client();
+    let request = "GET / HTTP/1.1\r\nHost: b\r\n\r\n";
+    client.send(&format!("{request}{request}"));
+    assert!(client.answer().header("location").ends_with("/x."));
+    assert!(client.answer().header("location").ends_with("/xp"));
+}
