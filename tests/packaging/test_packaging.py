@@ -49,6 +49,8 @@ def test_pip_install_brings_the_command_and_it_serves(machine):
     subprocess.run([sys.executable, "-m", "venv", "--system-site-packages", str(venv)], check=True)
     site = pathlib.Path(shutil.which("maturin") or pathlib.Path(sys.executable).with_name("maturin"))
     environment = {**os.environ, "PATH": f"{site.parent}:{os.environ['PATH']}", "PYTHONPATH": site_packages()}
+    # maturin's environment would make the next ordinary build start over.
+    environment["CARGO_TARGET_DIR"] = str(peers.ROOT / "build" / "wheel-target")
     command = [str(venv / "bin" / "pip"), "install", "--quiet", "--no-build-isolation", "--no-deps", str(peers.ROOT)]
     subprocess.run(command, check=True, env=environment, timeout=900)
     installed = venv / "bin" / "propylon"
