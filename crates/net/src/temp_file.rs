@@ -1,8 +1,8 @@
 //! Files for bodies that do not fit into memory: they have no name once they are open.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,7 +14,7 @@ const TRIES_MAX: u32 = 16;
 /// removes its name at once, so that nothing is left behind however the process ends.
 ///
 /// # Errors
-/// Of opening or removing the file; a missing directory is created first.
+/// Of opening or removing the file; a missing directory is created first, for its owner only.
 pub fn unnamed(directory: &Path) -> io::Result<File> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let mut tries = 0;
@@ -27,7 +27,7 @@ pub fn unnamed(directory: &Path) -> io::Result<File> {
                 return Ok(file);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound && tries == 0 => {
-                std::fs::create_dir_all(directory)?;
+                DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && tries < TRIES_MAX => {}
             Err(error) => return Err(error),
@@ -38,6 +38,8 @@ pub fn unnamed(directory: &Path) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -47,6 +49,8 @@ mod tests {
         let file = unnamed(&directory).unwrap();
         assert!(file.metadata().unwrap().is_file());
         assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
+        let mode = std::fs::metadata(&directory).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
         std::fs::remove_dir_all(base).unwrap();
     }
 }

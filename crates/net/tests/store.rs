@@ -215,6 +215,20 @@ fn a_removed_file_is_noticed_within_a_second() {
 }
 
 #[test]
+fn a_fifo_in_the_place_of_a_file_blocks_nobody_and_is_replaced() {
+    let directory = Directory::new("fifo");
+    let store = directory.open();
+    let body = vec![7; 2 * 1024 * 1024];
+    assert!(fill(&store, "a", &body, START).unwrap());
+    let path = directory.file_of("a");
+    std::fs::remove_file(&path).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    assert_eq!(fresh(&store, "a", later(2_000)), None);
+    assert!(fill(&store, "a", &body, later(3_000)).unwrap());
+    assert_eq!(fresh(&store, "a", later(4_000)), Some(body));
+}
+
+#[test]
 fn a_deleted_directory_is_made_again() {
     let directory = Directory::new("deleted");
     let store = directory.open();

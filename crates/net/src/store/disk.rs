@@ -11,6 +11,7 @@ use bytes::Bytes;
 use cache::{CacheKey, Hash, Times, VaryInputs};
 use md5::{Digest, Md5};
 use message::ResponseHead;
+use sys::send::OPEN_NON_BLOCKING;
 
 use super::MEMORY_OBJECT_BYTES_MAX;
 use super::format::{DESCRIPTION_BYTES_MAX, Description, FIXED_BYTES, FixedHead};
@@ -74,9 +75,13 @@ pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Opens a file for reading.
+/// Opens a file for reading. What is not a file (a FIFO that somebody put there) neither blocks
+/// nor is read as one.
 pub(super) fn open(path: &Path) -> io::Result<(File, Stamp)> {
-    let file = File::open(path)?;
+    let file = File::options().read(true).custom_flags(OPEN_NON_BLOCKING).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
     let stamp = stamp(&file)?;
     Ok((file, stamp))
 }
@@ -200,7 +205,8 @@ pub(super) fn rewrite_times(
     times: Times,
     stamped: Stamp,
 ) -> io::Result<Option<Stamp>> {
-    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).custom_flags(OPEN_NON_BLOCKING).open(path)?;
     if stamp(&file)? != stamped {
         return Ok(None);
     }
