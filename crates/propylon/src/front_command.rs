@@ -88,12 +88,22 @@ fn load_options(options: &FrontOptions) -> LoadOptions {
 /// `-t` and `-T`.
 fn test(options: &FrontOptions, loaded: &Loaded) -> i32 {
     let file = loaded.conf_file.display();
-    if loaded.plan.is_none() {
+    let Some(plan) = &loaded.plan else {
         eprintln!("nginx: configuration file {file} test failed");
         return 1;
-    }
+    };
     if !options.quiet {
         eprintln!("nginx: the configuration file {file} syntax is ok");
+    }
+    // As nginx does, so that a test that passes means logs that can be written.
+    for path in &plan.log_files {
+        if let Err(error) = sys::files::open_log(path) {
+            eprintln!("nginx: [emerg] open() \"{}\" failed ({})", path.display(), plain(&error));
+            eprintln!("nginx: configuration file {file} test failed");
+            return 1;
+        }
+    }
+    if !options.quiet {
         eprintln!("nginx: configuration file {file} test is successful");
     }
     if options.dump {

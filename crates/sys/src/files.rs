@@ -29,8 +29,7 @@ pub fn read_pid(path: &Path) -> io::Result<u32> {
     pid.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no pid in it"))
 }
 
-/// Opens a log file for appending; makes it (mode 0644 less the umask) if need be. A FIFO
-/// without a reader does not block the start.
+/// Opens a log file for appending; makes it (mode 0644 less the umask) if need be.
 ///
 /// # Errors
 /// As `open(2)`.

@@ -61,26 +61,34 @@ pub struct FrontSide {
 pub fn open(sockets: &mut Sockets, plan: FrontPlan) -> Result<Generation, String> {
     let logs = plan.log_files.iter().map(|path| open_log(path)).collect::<Result<_, _>>()?;
     let listeners = sockets.for_front(&plan.listens).map_err(|error| {
-        let code = error.source.raw_os_error().unwrap_or(0);
         let hint = error.hint.as_ref().map(|hint| format!("\n  hint: {hint}"));
-        // The kernel's own words without Rust's "(os error N)".
-        let words = error.source.to_string();
-        let words = words.split(" (os error").next().unwrap_or_default().to_owned();
+        let words = kernel_words(&error.source);
         let what = error.what.replacen("cannot listen on ", "bind() to ", 1);
         let what = what.replacen("`/", "`unix:/", 1).replace('`', "");
-        format!("{what} failed ({code}: {words}){}", hint.unwrap_or_default())
+        format!("{what} failed ({words}){}", hint.unwrap_or_default())
     })?;
     let owner = front_credentials(&plan)?.and_then(|who| who.uid);
     for path in &plan.main.own_directories {
-        sys::files::own_directory(path, owner)
-            .map_err(|error| format!("mkdir() \"{}\" failed ({error})", path.display()))?;
+        sys::files::own_directory(path, owner).map_err(|error| failed("mkdir()", path, &error))?;
     }
     Ok(Generation { plan, listeners, logs })
 }
 
 fn open_log(path: &Path) -> Result<Rc<File>, String> {
     let file = sys::files::open_log(path);
-    file.map(Rc::new).map_err(|error| format!("open() \"{}\" failed ({error})", path.display()))
+    file.map(Rc::new).map_err(|error| failed("open()", path, &error))
+}
+
+/// A call on a path that failed, as nginx says it.
+pub(super) fn failed(call: &str, path: &Path, error: &std::io::Error) -> String {
+    format!("{call} \"{}\" failed ({})", path.display(), kernel_words(error))
+}
+
+/// The number and the kernel's own words, without Rust's "(os error N)".
+fn kernel_words(error: &std::io::Error) -> String {
+    let words = error.to_string();
+    let words = words.split(" (os error").next().unwrap_or_default();
+    format!("{}: {words}", error.raw_os_error().unwrap_or(0))
 }
 
 impl FrontSide {

@@ -7,7 +7,7 @@ use plan::front::LogLevel;
 use sys::signals::SignalReader;
 
 use super::app::{AppSide, settings};
-use super::front::{self, FrontSide};
+use super::front::{self, FrontSide, failed};
 use super::{
     Course, Master, SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH,
 };
@@ -120,8 +120,7 @@ fn go_to_the_background(place: &Place, app: Option<&plan::AppPlan>) -> Result<()
         redirect(path, &[1, 2])
             .map_err(|error| format!("cannot open the log `{}`: {error}", path.display()))?;
     } else if let Some(path) = &place.stderr_log {
-        redirect(path, &[2])
-            .map_err(|error| format!("open() \"{}\" failed ({error})", path.display()))?;
+        redirect(path, &[2]).map_err(|error| failed("open()", path, &error))?;
     }
     Ok(())
 }
@@ -136,7 +135,7 @@ fn write_pid_files(place: &Place) -> Result<Vec<VanishingFile>, String> {
     let mut vanishing = Vec::new();
     for file in &place.pid_files {
         sys::files::write_pid(&file.path, sys::process::pid())
-            .map_err(|error| format!("open() \"{}\" failed ({error})", file.path.display()))?;
+            .map_err(|error| failed("open()", &file.path, &error))?;
         if file.vanishes {
             vanishing.push(VanishingFile { path: file.path.clone() });
         }
