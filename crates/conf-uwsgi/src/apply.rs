@@ -127,7 +127,11 @@ fn apply(
             let (number, rest) = values::number(value)?;
             if !rest.trim().is_empty() {
                 let message = format!("`{}` is read as the number {number}: {value}", option.key);
-                let hint = format!("write `{} = {number}`", option.key);
+                let hint = if value.contains(|letter: char| letter.is_ascii_digit()) {
+                    format!("write `{} = {number}`", option.key)
+                } else {
+                    "write the number in digits".to_owned()
+                };
                 collector.report(option.value_at, Fault::warning(message, hint));
             }
             set(draft, number)

@@ -109,10 +109,14 @@ fn addresses(text: &str) -> Result<Vec<SocketAddr>, String> {
 
 /// Reads both halves; `first` shows warnings as well.
 fn read(request: &Request, first: bool) -> Result<(AppLaunch, FrontPlan), String> {
-    let app = read_app(request, first)?;
+    let mut app = read_app(request, first)?;
     let front = match &request.site {
         Some(site) => finish_site(read_site(site)?, &app.plan),
-        None => built_in(&app.plan, &request.listen),
+        None => {
+            // What the start says is where it really listens.
+            app.plan.http = built_in_addresses(&app.plan, &request.listen);
+            http_front::front_for(&app.plan, &app.plan.http)
+        }
     };
     Ok((app, front))
 }
@@ -178,8 +182,10 @@ fn is_app_name(text: &str) -> bool {
 
 /// A whole nginx.conf, or the server blocks of a sites-available file.
 fn read_site(site: &Path) -> Result<FrontPlan, String> {
-    let text = std::fs::read_to_string(site)
+    // Comments and names may be in any encoding: only the one ASCII word `http` is looked for.
+    let text = std::fs::read(site)
         .map_err(|error| format!("propylon: cannot read the site `{}`: {error}", site.display()))?;
+    let text = String::from_utf8_lossy(&text);
     let folder = site.parent().map(PathBuf::from).unwrap_or_else(|| PathBuf::from("/"));
     let mut options = LoadOptions {
         conf_file: site.to_path_buf(),
@@ -242,8 +248,8 @@ fn has_http_block(text: &str) -> bool {
     })
 }
 
-/// The front of an app without a site.
-fn built_in(plan: &AppPlan, listen: &[SocketAddr]) -> FrontPlan {
+/// Where an app without a site listens.
+fn built_in_addresses(plan: &AppPlan, listen: &[SocketAddr]) -> Vec<Address> {
     let mut addresses: Vec<Address> = listen.iter().copied().map(Address::Inet).collect();
     if addresses.is_empty() {
         addresses = plan.http.clone();
@@ -251,7 +257,7 @@ fn built_in(plan: &AppPlan, listen: &[SocketAddr]) -> FrontPlan {
     if addresses.is_empty() {
         addresses.extend(USUAL_ADDRESS.parse().map(Address::Inet));
     }
-    http_front::front_for(plan, &addresses)
+    addresses
 }
 
 /// In the foreground, with the pid files that somebody asked for by name.

@@ -85,6 +85,13 @@ impl AppMachine {
             return;
         }
         self.shout(format!("the process that imports the app ended ({how}): starting it again"));
+        if loading {
+            self.say(
+                "hint: it ended while it imported the app: look there for `os._exit`, for closed \
+                 descriptors and for a crash in an extension module; `PYTHONFAULTHANDLER=1` in the \
+                 environment shows where it crashes",
+            );
+        }
     }
 
     pub(super) fn reload(&mut self, now: Millis, settings: AppSettings) {
@@ -93,7 +100,8 @@ impl AppMachine {
         }
         let incoming = self.generations.iter().find(|one| one.role == Role::Incoming);
         if let Some(number) = incoming.map(|one| one.number) {
-            self.abandon(now, number, "a newer reload was asked for");
+            self.say("reload: asked for again before it was done, so it starts anew");
+            self.set_aside(now, number);
         }
         self.new_generation(Role::Incoming, settings);
         self.say("reload: loading the new code; the old workers serve meanwhile");
@@ -125,12 +133,17 @@ impl AppMachine {
 
     /// A new generation that does not work: the old one stays.
     pub(super) fn abandon(&mut self, now: Millis, number: u64, reason: &str) {
-        if let Some(generation) = self.generation(number) {
-            generation.role = Role::Outgoing;
-        }
         self.shout(format!(
             "*** reload failed, the old workers go on with the old code: {reason} ***"
         ));
+        self.set_aside(now, number);
+    }
+
+    /// Ends a generation that never took over.
+    fn set_aside(&mut self, now: Millis, number: u64) {
+        if let Some(generation) = self.generation(number) {
+            generation.role = Role::Outgoing;
+        }
         let mercy = self.settings(number).map_or(0, |settings| settings.reload_mercy_ms);
         self.retire(now, number, mercy);
         self.actions.push(AppAction::Abandoned(number));
