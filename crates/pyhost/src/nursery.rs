@@ -365,6 +365,8 @@ fn become_user(process: &ProcessPlan) -> Result<(), String> {
 fn set_title(titles: &TitlePlan, role: &str) {
     let wanted = titles.auto || titles.all.is_some() || titles.prefix.is_some();
     if !wanted && titles.append.is_none() {
+        // Else `ps` shows the command that loads this extension, which tells an operator nothing.
+        sys::title::set(&format!("propylon {role}"));
         return;
     }
     let own = format!("uWSGI {role}");
