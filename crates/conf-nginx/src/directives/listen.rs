@@ -164,20 +164,21 @@ fn addresses(word: &str, default_port: u16) -> Result<Vec<Address>, String> {
     if host.is_empty() {
         return Err(problem("no host"));
     }
+    look_up(host, port).ok_or_else(|| problem("host not found"))
+}
+
+/// The addresses of an IP address or host name, each once; `None` if there are none.
+pub fn look_up(host: &str, port: u16) -> Option<Vec<Address>> {
     if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![Address::Inet(SocketAddr::new(address, port))]);
+        return Some(vec![Address::Inet(SocketAddr::new(address, port))]);
     }
-    let found = (host, port).to_socket_addrs().map_err(|_| problem("host not found"))?;
     let mut addresses: Vec<Address> = Vec::new();
-    for address in found.map(Address::Inet) {
+    for address in (host, port).to_socket_addrs().ok()?.map(Address::Inet) {
         if !addresses.contains(&address) {
             addresses.push(address);
         }
     }
-    match addresses.is_empty() {
-        true => Err(problem("host not found")),
-        false => Ok(addresses),
-    }
+    (!addresses.is_empty()).then_some(addresses)
 }
 
 /// A Unix socket; any number of slashes before the path is one, as in `unix:///run/x.sock`.

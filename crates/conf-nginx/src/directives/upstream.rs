@@ -1,12 +1,12 @@
 //! `upstream` blocks and the addresses of peers.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use plan::Address;
 use plan::front::upstream::{Balance, Peer, PeerAddress};
 
-use super::listen::unix;
+use super::listen::{look_up, unix};
 use crate::draft::GroupDraft;
 use crate::row::{
     ALL_LEVELS, ANY, BlockKind, Fault, HTTP, NONE, ONE, Outcome, Row, SOME, Shape, UPSTREAM, block,
@@ -54,16 +54,7 @@ fn balance(group: &mut GroupDraft, call: &mut Call<'_, '_>, balance: Balance) ->
 }
 
 fn server(group: &mut GroupDraft, call: &mut Call<'_, '_>) -> Outcome {
-    let mut peer = Peer {
-        address: PeerAddress::App(0),
-        written: String::new(),
-        weight: 1,
-        max_fails: 1,
-        fail_timeout: Duration::from_secs(10),
-        max_conns: 0,
-        backup: false,
-        down: false,
-    };
+    let mut peer = plain_peer();
     for number in 1..call.args().len() {
         parameter(&mut peer, number, call)?;
     }
@@ -75,7 +66,14 @@ fn server(group: &mut GroupDraft, call: &mut Call<'_, '_>) -> Outcome {
 
 /// A peer without parameters for each address a word names. The error is nginx's sentence.
 pub fn peers(word: &str, default_port: Option<u16>) -> Result<Vec<Peer>, String> {
-    let plain = Peer {
+    let plain = plain_peer();
+    let addresses = resolve(word, default_port)?;
+    Ok(addresses.into_iter().map(|address| with_address(&plain, address, word)).collect())
+}
+
+/// A peer without parameters; its address comes later.
+fn plain_peer() -> Peer {
+    Peer {
         address: PeerAddress::App(0),
         written: String::new(),
         weight: 1,
@@ -84,9 +82,7 @@ pub fn peers(word: &str, default_port: Option<u16>) -> Result<Vec<Peer>, String>
         max_conns: 0,
         backup: false,
         down: false,
-    };
-    let addresses = resolve(word, default_port)?;
-    Ok(addresses.into_iter().map(|address| with_address(&plain, address, word)).collect())
+    }
 }
 
 fn with_address(peer: &Peer, address: Address, word: &str) -> Peer {
@@ -162,20 +158,7 @@ pub fn resolve(word: &str, default_port: Option<u16>) -> Result<Vec<Address>, St
         let address: Ipv6Addr = inner.parse().map_err(|_| problem("invalid IPv6 address"))?;
         return Ok(vec![Address::Inet(SocketAddr::new(address.into(), port))]);
     }
-    if let Ok(address) = host.parse::<IpAddr>() {
-        return Ok(vec![Address::Inet(SocketAddr::new(address, port))]);
-    }
-    let found = (host, port).to_socket_addrs().map_err(|_| problem("host not found"))?;
-    let mut addresses: Vec<Address> = Vec::new();
-    for address in found.map(Address::Inet) {
-        if !addresses.contains(&address) {
-            addresses.push(address);
-        }
-    }
-    match addresses.is_empty() {
-        true => Err(problem("host not found")),
-        false => Ok(addresses),
-    }
+    look_up(host, port).ok_or_else(|| problem("host not found"))
 }
 
 /// Host (brackets kept) and port digits.
