@@ -14,7 +14,7 @@ run: build
 test:
 	scripts/test.sh
 
-# The speed tables, ours beside the peers. ONLY=direct narrows them.
+# The speed tables, ours beside the peers. ONLY=direct, stack, front or tail narrows them.
 bench: build
 	scripts/bench.sh
 

@@ -1,20 +1,28 @@
 """Measuring: CPU time and memory of whole process trees around one bounded run of wrk."""
 
+from __future__ import annotations
+
+import dataclasses
 import pathlib
 import re
 import shutil
 import socket
 import subprocess
 import time
+from typing import Tuple, Union
+
+# A TCP address or the path of a Unix socket.
+Address = Union[Tuple[str, int], str]
 
 
-def free_port():
+def free_port() -> int:
+    """A port of the loopback that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
-def tree(pid):
+def tree(pid: int) -> list[int]:
     """A process and everything below it."""
     found = [pid]
     try:
@@ -26,7 +34,7 @@ def tree(pid):
     return found
 
 
-def cpu_seconds(pids):
+def cpu_seconds(pids: list[int]) -> float:
     """CPU time of processes, all threads, in the scheduler's own nanoseconds."""
     total = 0
     for pid in pids:
@@ -38,7 +46,7 @@ def cpu_seconds(pids):
     return total / 1e9
 
 
-def pss_megabytes(pids):
+def pss_megabytes(pids: list[int]) -> float:
     """Proportional set size: shared pages are shared out."""
     total = 0
     for pid in pids:
@@ -53,7 +61,7 @@ def pss_megabytes(pids):
 class Stack:
     """The processes of one stack, started, and stopped at the end."""
 
-    def __init__(self, commands, addresses, cwd):
+    def __init__(self, commands: list[list[str]], addresses: list[Address], cwd):
         self.popen = [
             subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             for command in commands
@@ -66,10 +74,12 @@ class Stack:
                     raise RuntimeError(f"did not start: {commands}")
                 time.sleep(0.05)
 
-    def pids(self):
+    def pids(self) -> list[int]:
+        """Every process of the stack as it is now."""
         return [pid for process in self.popen for pid in tree(process.pid)]
 
-    def stop(self):
+    def stop(self) -> None:
+        """Ends all of them, by force after ten seconds."""
         for process in self.popen:
             below = tree(process.pid)
             process.send_signal(2)
@@ -81,7 +91,8 @@ class Stack:
                 process.wait()
 
 
-def accepts(address):
+def accepts(address: Address) -> bool:
+    """Whether somebody listens there."""
     family = socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX
     with socket.socket(family) as probe:
         probe.settimeout(1)
@@ -92,11 +103,37 @@ def accepts(address):
             return False
 
 
-def wrk(url, seconds, connections=64):
-    """One run: requests, failures, req/s, p50 and p99 in milliseconds."""
-    command = [shutil.which("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "--timeout", "10s", url]
-    report = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60).stdout
-    number = lambda pattern: sum(int(found) for found in re.findall(pattern, report))  # noqa: E731
+@dataclasses.dataclass(frozen=True)
+class Load:
+    """What wrk asks for, and how: a script of lua/ gets the arguments."""
+
+    url: str
+    connections: int = 64
+    script: str | None = None
+    arguments: tuple = ()
+
+
+def start_wrk(load: Load, seconds: int) -> subprocess.Popen:
+    """Begins a run of wrk; `wrk_report` waits for it."""
+    command = [shutil.which("wrk") or "wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s", "--latency", "--timeout", "10s"]
+    if load.script:
+        command += ["-s", str(pathlib.Path(__file__).parent / "lua" / load.script)]
+    command += [load.url, "--", *map(str, load.arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def wrk_report(process: subprocess.Popen) -> dict:
+    """What a run of wrk found: requests, failures, p50 and p99 in milliseconds."""
+    report, _ = process.communicate(timeout=900)
+    return read_report(report)
+
+
+def read_report(report: str) -> dict:
+    """wrk's words as figures."""
+
+    def number(pattern: str) -> int:
+        return sum(int(found) for found in re.findall(pattern, report))
+
     errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", report)
     return {
         "requests": number(r"(\d+) requests in"),
@@ -106,17 +143,23 @@ def wrk(url, seconds, connections=64):
     }
 
 
-def milliseconds(report, row):
+def wrk(load: Load, seconds: int) -> dict:
+    """One run."""
+    return wrk_report(start_wrk(load, seconds))
+
+
+def milliseconds(report: str, row: str) -> float | None:
+    """One line of wrk's latency distribution."""
     found = re.search(rf"{row}\s+([\d.]+)(us|ms|s)", report)
-    return float(found[1]) * {"us": 0.001, "ms": 1, "s": 1000}[found[2]] if found else None
+    # Zero is wrk's word for "not one answer was timed", which pipelining brings about.
+    return float(found[1]) * {"us": 0.001, "ms": 1, "s": 1000}[found[2]] or None if found else None
 
 
-def measure(stack, url, seconds):
+def measure(stack: Stack, load: Load, seconds: int, warm_seconds: int = 1) -> dict:
     """One measured run: CPU microseconds per request over all processes, and wrk's figures."""
-    wrk(url, 1)
-    pids = stack.pids()
-    before, started = cpu_seconds(pids), time.monotonic()
-    counted = wrk(url, seconds)
+    wrk(load, warm_seconds)
+    before, started = cpu_seconds(stack.pids()), time.monotonic()
+    counted = wrk(load, seconds)
     elapsed = time.monotonic() - started
     used = cpu_seconds(stack.pids()) - before
     requests = counted["requests"]
@@ -126,3 +169,17 @@ def measure(stack, url, seconds):
         "per_second": requests / elapsed,
         "pss_mb": pss_megabytes(stack.pids()),
     }
+
+
+def pipelines(address: Address) -> bool:
+    """Whether a server answers two requests that came in one write."""
+    request = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with socket.create_connection(address, 2) as client:
+        client.sendall(request * 2)
+        answers = b""
+        try:
+            while answers.count(b"HTTP/1.") < 2 and (data := client.recv(65536)):
+                answers += data
+        except OSError:
+            pass
+    return answers.count(b"HTTP/1.") == 2

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The speed tables, ours beside the peers, in one run. ONLY=direct|stack|front narrows them.
+# The speed tables, ours beside the peers, in one run. ONLY=direct|stack|front|tail narrows them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
