@@ -74,6 +74,10 @@ class Stack:
                     raise RuntimeError(f"did not start: {commands}")
                 time.sleep(0.05)
 
+    def close(self) -> None:
+        """As `stop`, for `contextlib.closing`."""
+        self.stop()
+
     def pids(self) -> list[int]:
         """Every process of the stack as it is now."""
         return [pid for process in self.popen for pid in tree(process.pid)]
@@ -183,3 +187,19 @@ def pipelines(address: Address) -> bool:
         except OSError:
             pass
     return answers.count(b"HTTP/1.") == 2
+
+
+def until_answers(stack: Stack, port: int, path: str = "/", host: str = "localhost") -> None:
+    """Waits for the first answer 200 of a stack that has just been started, looking every two milliseconds."""
+    request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and all(process.poll() is None for process in stack.popen):
+        try:
+            with socket.create_connection(("127.0.0.1", port), 60) as client:
+                client.sendall(request)
+                if client.recv(4096).startswith(b"HTTP/1.1 200"):
+                    return
+        except OSError:
+            pass
+        time.sleep(0.002)
+    raise RuntimeError(f"no answer: {[process.args for process in stack.popen]}")

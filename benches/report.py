@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import statistics
 
+from series import Series
+
 KEYS = ("cpu_us", "per_second", "p50", "p99", "pss_mb")
 
 
@@ -70,6 +72,14 @@ def tail_table(rows: dict) -> list[str]:
             f"| {cell['per_second']:.0f} | {cell['cpu_us']:.1f} |"
         )
     return lines
+
+
+def growth(all_series: list[Series]) -> str:
+    """The tables of `growth`."""
+    lines: list[str] = []
+    for series in all_series:
+        lines += [f"\n### {series.title}\n", *series.table()]
+    return "\n".join(lines) + "\n" if lines else ""
 
 
 def void(cell: dict) -> str | None:

@@ -7,6 +7,7 @@ import sys
 
 import stacks
 from measure import Address, Load, Stack, free_port, measure
+from series import Series
 
 UWSGI_PARAMS = """\
 uwsgi_param QUERY_STRING $query_string; uwsgi_param REQUEST_METHOD $request_method;
@@ -25,7 +26,7 @@ class Run:
     def __init__(self, folder: pathlib.Path, rounds: int, seconds: int, full: bool = False):
         self.folder, self.rounds, self.seconds, self.full = folder, rounds, seconds, full
         self.results: dict = {}
-        self.growth: list[dict] = []
+        self.growth: list[Series] = []
         self.instructions: dict = {}
 
     def cells(self, table: str, column: str, row: str) -> list:
@@ -55,13 +56,13 @@ class Run:
         cpu, p50, p99 = (cell[key] and round(cell[key], 2) for key in ("cpu_us", "p50", "p99"))
         print(f"{label}: {cpu} us, {cell['per_second']:.0f}/s, p50 {p50} ms, p99 {p99} ms, failed {cell['failed']}", flush=True)
 
-    def write(self, name: str, **values) -> None:
-        """Fills in a file of configs/."""
+    def write(self, name: str, into: pathlib.Path | None = None, **values) -> None:
+        """Fills in a file of configs/, for this run's folder or another one."""
         text = (stacks.HERE / "configs" / name).read_text()
-        values.update(RUN=str(self.folder), HERE=str(stacks.HERE))
+        values = {"RUN": self.folder, "HERE": stacks.HERE, **values}
         for key, value in values.items():
             text = text.replace(f"%{key}%", str(value))
-        (self.folder / name).write_text(text)
+        ((into or self.folder) / name).write_text(text)
 
     def prepare(self, callable: str, port: int, origin: int | None = None, processes: int = 1, logs: bool = False) -> None:
         """Everything the stacks of this run need in its folder; `logs`: access and request logs on."""

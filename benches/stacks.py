@@ -59,8 +59,13 @@ def gthread(callable: str, address: str, threads: int) -> list[str]:
 
 def fronts(run: pathlib.Path) -> dict[str, list[str]]:
     """Fronts with the one nginx.conf: name to command."""
-    conf = ["-c", str(run / "nginx.conf"), "-e", str(run / "error.log"), "-g", "daemon off;" + user()]
-    return {"propylon front": [OURS, "front", *conf], "nginx": [NGINX, *conf]}
+    return {row: one_front(row, run / "nginx.conf") for row in ("propylon front", "nginx")}
+
+
+def one_front(row: str, conf: pathlib.Path) -> list[str]:
+    """The command of one front with a configuration file."""
+    options = ["-c", str(conf), "-e", str(conf.with_name("error.log")), "-g", "daemon off;" + user()]
+    return [OURS, "front", *options] if row == "propylon front" else [NGINX, *options]
 
 
 def apps_behind(run: pathlib.Path) -> dict[str, list[str]]:
