@@ -1,7 +1,6 @@
 //! A configuration in use: the plan, compiled, with its open files; shared by all threads, and
 //! what each thread adds to it.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use plan::FrontPlan;
 use plan::front::{LocationId, LocationPlan, ServerId, ServerPlan, TypesId};
 use proto::control::FromFront;
 use proto::http1::RequestLimits;
-use route::Router;
+use route::{NameMap, Router};
 use upstream::{AppChannels, PeerStates, Upstreams};
 
 use crate::log::LogFiles;
@@ -97,7 +96,7 @@ pub struct Active {
     pub shared: Arc<Runtime>,
     /// The way to its upstreams.
     pub upstreams: Upstreams,
-    types: Vec<HashMap<Box<[u8]>, Bytes>>,
+    types: Vec<NameMap<Bytes>>,
     default_types: Vec<Bytes>,
 }
 

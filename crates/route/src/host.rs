@@ -10,6 +10,9 @@ pub struct BadHost;
 /// `uri-host [":" port]` (RFC 9110, 7.2): blanks, control bytes, slashes, user names, empty labels.
 pub fn normalise(host: &[u8]) -> Result<Cow<'_, [u8]>, BadHost> {
     let (name, port) = split_port(host)?;
+    if is_plain(name) && port.iter().all(u8::is_ascii_digit) {
+        return Ok(Cow::Borrowed(name));
+    }
     if !port.iter().all(u8::is_ascii_digit) {
         return Err(BadHost);
     }
@@ -34,6 +37,19 @@ pub fn normalise(host: &[u8]) -> Result<Cow<'_, [u8]>, BadHost> {
         return Ok(Cow::Owned(name.to_ascii_lowercase()));
     }
     Ok(Cow::Borrowed(name))
+}
+
+/// Whether it is a name as most are: labels of lower-case letters, digits and hyphens.
+fn is_plain(name: &[u8]) -> bool {
+    let mut label = false;
+    for &byte in name {
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' => label = true,
+            b'.' if label => label = false,
+            _ => return false,
+        }
+    }
+    label
 }
 
 /// Host and port digits; the port may be missing or empty.

@@ -36,6 +36,7 @@ pub mod values;
 
 pub use location::Found;
 pub use map::MapTable;
+pub use names::NameMap;
 pub use pattern::{Captures, Pattern, TooMuchBacktracking};
 pub use rewrite::{RewriteOutcome, RewriteState};
 pub use router::{RouteError, Router};
