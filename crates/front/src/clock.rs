@@ -52,7 +52,7 @@ impl Clock {
     }
 
     fn refresh(&self) {
-        let since = now().as_secs();
+        let since = sys::clock::coarse_wall_seconds();
         if self.second.replace(since) == since {
             return;
         }

@@ -112,7 +112,7 @@ fn keeps_alive(exchange: &Exchange) -> bool {
         && !exchange.thread.stopping.get()
         && !manners.keepalive_timeout.is_zero()
         && exchange.client.requests.get() < manners.keepalive_requests
-        && exchange.client.opened.elapsed() < manners.keepalive_time
+        && exchange.started.duration_since(exchange.client.opened) < manners.keepalive_time
 }
 
 /// Sends a filtered response. Says whether it went out whole and the connection may be kept.

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use tokio::time::Instant;
+use sys::clock::{COARSE_MS, coarse_ms};
 
 /// How often deadlines are looked at.
 pub const TICK: Duration = Duration::from_millis(50);
@@ -18,7 +18,6 @@ pub const TICK: Duration = Duration::from_millis(50);
 /// All watched connections of one thread.
 #[derive(Debug)]
 pub struct Watch {
-    started: Instant,
     slots: RefCell<Vec<Rc<Slot>>>,
     arrived: tokio::sync::Notify,
 }
@@ -34,7 +33,7 @@ pub struct Watched {
 struct Slot {
     /// Place in `Watch::slots`; kept right when others leave.
     index: Cell<usize>,
-    /// Milliseconds since `Watch::started`; zero is no deadline.
+    /// By [`coarse_ms`]; zero is no deadline.
     deadline: Cell<u64>,
     expired: Cell<bool>,
     idle: Cell<bool>,
@@ -44,11 +43,7 @@ struct Slot {
 impl Watch {
     /// An empty watch; [`Watch::sweep`] must run beside it.
     pub fn new() -> Rc<Watch> {
-        Rc::new(Watch {
-            started: Instant::now(),
-            slots: RefCell::default(),
-            arrived: tokio::sync::Notify::new(),
-        })
+        Rc::new(Watch { slots: RefCell::default(), arrived: tokio::sync::Notify::new() })
     }
 
     /// Connections watched now.
@@ -104,7 +99,7 @@ impl Watch {
                 self.arrived.notified().await;
             }
             tokio::time::sleep(TICK).await;
-            let now = self.now();
+            let now = coarse_ms();
             for slot in self.slots.borrow().iter() {
                 let deadline = slot.deadline.get();
                 if deadline != 0 && deadline <= now {
@@ -112,10 +107,6 @@ impl Watch {
                 }
             }
         }
-    }
-
-    fn now(&self) -> u64 {
-        self.started.elapsed().as_millis() as u64
     }
 }
 
@@ -134,7 +125,8 @@ impl Watched {
     pub fn patience(&self, patience: Duration) {
         self.slot.expired.set(false);
         let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
-        self.slot.deadline.set(self.watch.now().saturating_add(patience).max(1));
+        let now = coarse_ms() + COARSE_MS;
+        self.slot.deadline.set(now.saturating_add(patience));
     }
 
     /// Takes the deadline away.

@@ -7,6 +7,21 @@ pub fn monotonic_ms() -> u64 {
     monotonic_ns() / 1_000_000
 }
 
+/// The same as of the kernel's last tick (at most [`COARSE_MS`] ago), at a fraction of the cost:
+/// for deadlines and ages that are looked at with every request.
+pub fn coarse_ms() -> u64 {
+    let time = read(libc::CLOCK_MONOTONIC_COARSE);
+    (time.tv_sec as u64).saturating_mul(1000).saturating_add(time.tv_nsec as u64 / 1_000_000)
+}
+
+/// Seconds since 1970 as of the kernel's last tick.
+pub fn coarse_wall_seconds() -> u64 {
+    u64::try_from(read(libc::CLOCK_REALTIME_COARSE).tv_sec).unwrap_or(0)
+}
+
+/// How far a coarse clock may be behind: one tick of the slowest kernel.
+pub const COARSE_MS: u64 = 10;
+
 /// Microseconds of CLOCK_MONOTONIC.
 pub fn monotonic_us() -> u64 {
     monotonic_ns() / 1_000
@@ -14,10 +29,16 @@ pub fn monotonic_us() -> u64 {
 
 /// Nanoseconds of CLOCK_MONOTONIC.
 pub fn monotonic_ns() -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid timespec for the call to fill; CLOCK_MONOTONIC always exists.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    let time = read(libc::CLOCK_MONOTONIC);
     (time.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec as u64)
+}
+
+fn read(clock: libc::clockid_t) -> libc::timespec {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid timespec for the call to fill; a clock that does not exist (all
+    // that are asked for here do) leaves it as it is.
+    unsafe { libc::clock_gettime(clock, &mut time) };
+    time
 }
 
 /// The time of day.

@@ -204,7 +204,7 @@ impl AnswerBody {
             let SocketBody { connection, sender, home, .. } = *body;
             // A request that was not sent to its end leaves the connection in the middle of it.
             if let (Some(home), None) = (home, sender) {
-                home.keep(connection, sys::clock::monotonic_ms());
+                home.keep(connection, sys::clock::coarse_ms());
             }
         }
     }
@@ -304,7 +304,7 @@ impl SocketBody {
             }
             Framing::Left(_) | Framing::Chunked(_) => {
                 // A peer that breaks its answers off is not well.
-                self.chosen.note_failure(sys::clock::monotonic_ms());
+                self.chosen.note_failure(sys::clock::coarse_ms());
                 Err(Failure::closed_early(During::ReadingBody))
             }
         }
