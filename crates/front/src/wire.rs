@@ -67,7 +67,14 @@ impl Wire {
     /// # Errors
     /// At the client's end of file, when it is gone, or when the deadline passes.
     pub async fn fill(&mut self) -> Result<(), WireEnd> {
-        poll_fn(|context| self.poll_fill(context)).await
+        poll_fn(|context| {
+            let filled = self.poll_fill(context);
+            if filled.is_pending() {
+                self.relax();
+            }
+            filled
+        })
+        .await
     }
 
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<Result<(), WireEnd>> {
@@ -82,10 +89,7 @@ impl Wire {
             Poll::Ready(Ok(0)) => Poll::Ready(Err(WireEnd::ClientGone)),
             Poll::Ready(Ok(_)) => Poll::Ready(Ok(())),
             Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
-            Poll::Pending => {
-                self.relax();
-                self.wait(context)
-            }
+            Poll::Pending => self.wait(context),
         }
     }
 
@@ -104,6 +108,9 @@ impl Wire {
     }
 
     /// Ready when the client has gone away; what it sends meanwhile is kept, up to a limit.
+    ///
+    /// The buffer stays although nothing is in it: the request's head still shares its memory, so
+    /// the next connection that takes it from the pool would have to allocate.
     pub fn poll_gone(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.watched.unlimited();
         while self.buffer.len() < AHEAD_BYTES_MAX {

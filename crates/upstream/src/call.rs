@@ -4,7 +4,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use net::Watch;
 use plan::front::UpstreamCall;
 use plan::front::upstream::{NextUpstream, PeerAddress, Speak};
@@ -61,7 +60,7 @@ impl Upstreams {
 
     /// Closes idle connections whose time is over; to be called every second or so.
     pub fn sweep(&self) {
-        self.pool.sweep(sys::clock::monotonic_ms());
+        self.pool.sweep(sys::clock::coarse_ms());
     }
 
     /// Calls an upstream and returns when the head of its answer has come.
@@ -98,7 +97,7 @@ impl Upstreams {
         call: &UpstreamCall,
         outgoing: Outgoing,
     ) -> Result<Answer, CallError> {
-        let begun = Instant::now();
+        let begun = (!call.next.within.is_zero()).then(Instant::now);
         let client = outgoing.client;
         let mut trace = CallTrace::default();
         let mut request = match Request::new(call, outgoing) {
@@ -108,12 +107,12 @@ impl Upstreams {
         let mut tried = Tried::default();
         let mut tries_left = tries_max(&call.next, balancer);
         loop {
-            let now = sys::clock::monotonic_ms();
+            let now = sys::clock::coarse_ms();
             let Some(chosen) = balancer.choose(&mut tried, client, now) else {
                 return Err(no_live_upstreams(balancer, trace));
             };
             tries_left = tries_left.saturating_sub(1);
-            let within = call.next.within.is_zero() || begun.elapsed() < call.next.within;
+            let within = begun.is_none_or(|begun| begun.elapsed() < call.next.within);
             let may_go_on = tries_left != 0 && within;
             let failure = match self.attempt(&chosen, &mut request, &mut trace).await {
                 Ok((head, connection, home, attempt_begun)) => {
@@ -121,7 +120,7 @@ impl Upstreams {
                     let bad = call.next.statuses.contains(&status);
                     // Not to have something, or not to give it, is no fault of the peer.
                     if bad && !matches!(status, 403 | 404) {
-                        chosen.note_failure(sys::clock::monotonic_ms());
+                        chosen.note_failure(sys::clock::coarse_ms());
                     } else {
                         chosen.note_success();
                     }
@@ -136,7 +135,7 @@ impl Upstreams {
                 Err(failure) => failure,
             };
             if failure.kind != FailureKind::ClientBody {
-                chosen.note_failure(sys::clock::monotonic_ms());
+                chosen.note_failure(sys::clock::coarse_ms());
             }
             let unsent = failure.nothing_received && request.sender.bytes_sent == 0;
             let retry = may_go_on
@@ -217,7 +216,7 @@ impl Upstreams {
         begun: Instant,
         trace: &mut CallTrace,
     ) -> Result<Connection, Failure> {
-        let now = sys::clock::monotonic_ms();
+        let now = sys::clock::coarse_ms();
         let kept = self.pool.take(&chosen.balancer, chosen.index, now);
         let is_kept = kept.is_some();
         let connection = match (kept, &chosen.peer().address) {
@@ -266,7 +265,7 @@ impl Request {
             piece_bytes: PIECE_BYTES,
         };
         Ok(Request {
-            sender: Sender::new(Bytes::from(head), body, style == ResponseStyle::Http),
+            sender: Sender::new(head, body, style == ResponseStyle::Http),
             style,
             method_is_head,
             idempotent,

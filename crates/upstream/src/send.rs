@@ -18,10 +18,10 @@ const FILE_PIECE_BYTES: u64 = 256 * 1024;
 /// Sends one request; can start anew for another attempt unless the body is gone.
 #[derive(Debug)]
 pub(crate) struct Sender {
-    head: Bytes,
+    head: Vec<u8>,
     body: Body,
-    /// What of the head is left in this attempt.
-    head_left: Bytes,
+    /// Bytes of the head sent in this attempt.
+    head_sent: usize,
     /// Invariant: empty unless the body is a stream.
     stream_left: Bytes,
     /// Bytes of the body sent in this attempt (memory and file).
@@ -57,7 +57,7 @@ pub(crate) enum SendFailure {
 
 impl Sender {
     /// `coded`: a stream of unknown length goes in chunks (HTTP/1).
-    pub fn new(head: Bytes, body: OutgoingBody, coded: bool) -> Sender {
+    pub fn new(head: Vec<u8>, body: OutgoingBody, coded: bool) -> Sender {
         let body = match body {
             OutgoingBody::None => Body::None,
             OutgoingBody::Memory(bytes) => Body::Memory(bytes),
@@ -67,8 +67,8 @@ impl Sender {
             }
         };
         Sender {
-            head_left: head.clone(),
             head,
+            head_sent: 0,
             body,
             stream_left: Bytes::new(),
             body_sent: 0,
@@ -85,14 +85,14 @@ impl Sender {
     /// Back to the first byte.
     pub fn restart(&mut self) {
         debug_assert!(self.can_restart());
-        self.head_left = self.head.clone();
+        self.head_sent = 0;
         self.body_sent = 0;
         self.bytes_sent = 0;
     }
 
     /// Whether everything has been sent.
     pub fn is_done(&self) -> bool {
-        self.head_left.is_empty()
+        self.head_left().is_empty()
             && self.stream_left.is_empty()
             && match &self.body {
                 Body::None | Body::Spent => true,
@@ -100,6 +100,10 @@ impl Sender {
                 Body::File(_, bytes) => self.body_sent >= *bytes,
                 Body::Stream { .. } => false,
             }
+    }
+
+    fn head_left(&self) -> &[u8] {
+        self.head.get(self.head_sent..).unwrap_or(&[])
     }
 
     /// Sends on; ready when all is sent or nothing more can be. Returns pending only when the
@@ -122,7 +126,7 @@ impl Sender {
             Body::Memory(bytes) => bytes,
             _ => &[],
         };
-        let pieces = [IoSlice::new(&self.head_left), IoSlice::new(body)];
+        let pieces = [IoSlice::new(self.head_left()), IoSlice::new(body)];
         if let Ok(sent) = sys::socket::send_pieces(socket, &pieces) {
             self.note_sent(sent);
         }
@@ -133,7 +137,7 @@ impl Sender {
         context: &mut Context<'_>,
         stream: &mut Stream,
     ) -> Poll<Result<(), SendFailure>> {
-        if self.head_left.is_empty() && self.stream_left.is_empty() {
+        if self.head_left().is_empty() && self.stream_left.is_empty() {
             if let Body::File(file, bytes) = &self.body {
                 let room = (bytes - self.body_sent).min(FILE_PIECE_BYTES) as usize;
                 let sent = ready!(stream.poll_send_file(context, file, self.body_sent, room))
@@ -154,9 +158,14 @@ impl Sender {
             Body::Memory(bytes) => bytes.get(self.body_sent as usize..).unwrap_or(&[]),
             _ => &self.stream_left,
         };
-        let pieces = [IoSlice::new(&self.head_left), IoSlice::new(body)];
-        let sent = ready!(stream.poll_write_vectored(context, &pieces))
-            .map_err(|error| SendFailure::Socket("writev", error))?;
+        let head = self.head_left();
+        let sent = if body.is_empty() {
+            ready!(stream.poll_write(context, head))
+        } else {
+            let pieces = [IoSlice::new(head), IoSlice::new(body)];
+            ready!(stream.poll_write_vectored(context, &pieces))
+        };
+        let sent = sent.map_err(|error| SendFailure::Socket("writev", error))?;
         if sent == 0 {
             let error = io::Error::from(io::ErrorKind::WriteZero);
             return Poll::Ready(Err(SendFailure::Socket("writev", error)));
@@ -167,8 +176,8 @@ impl Sender {
 
     fn note_sent(&mut self, sent: usize) {
         self.bytes_sent += sent as u64;
-        let of_head = sent.min(self.head_left.len());
-        self.head_left.advance(of_head);
+        let of_head = sent.min(self.head_left().len());
+        self.head_sent += of_head;
         let of_body = sent - of_head;
         if matches!(self.body, Body::Memory(_)) {
             self.body_sent += of_body as u64;

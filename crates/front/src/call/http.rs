@@ -5,11 +5,14 @@ use plan::Template;
 use plan::front::UpstreamCall;
 use plan::front::upstream::Speak;
 use route::escape::{Escape, escape};
-use route::{render, render_bytes};
+use route::render;
 use upstream::OutgoingBody;
 
 use crate::exchange::Exchange;
 use crate::response::decimal;
+
+/// Room for a head to begin with: what the allocator keeps at hand for the next request.
+const HEAD_BYTES: usize = 1000;
 
 /// The complete head. `uri` replaces the target if the configuration's address held variables.
 pub fn head(
@@ -18,14 +21,14 @@ pub fn head(
     uri: Option<Vec<u8>>,
     body: &OutgoingBody,
 ) -> Vec<u8> {
-    let mut out = Vec::with_capacity(1024);
+    let mut out = Vec::with_capacity(HEAD_BYTES);
     let Speak::Http { set_headers, http11, method, .. } = &call.speak else { return out };
     match method {
         Some(method) => render(method, exchange, &mut out),
         None => out.extend_from_slice(exchange.method_text()),
     }
     out.push(b' ');
-    out.extend_from_slice(&target(exchange, call, uri));
+    push_target(exchange, call, uri, &mut out);
     out.extend_from_slice(if *http11 { b" HTTP/1.1\r\n" } else { b" HTTP/1.0\r\n" });
     for (name, value) in set_headers {
         push_set(exchange, name, value, &mut out);
@@ -60,27 +63,29 @@ pub fn head(
 }
 
 /// The request target for the upstream.
-pub fn target(exchange: &Exchange, call: &UpstreamCall, uri: Option<Vec<u8>>) -> Vec<u8> {
-    if let Some(uri) = uri {
-        return uri;
-    }
-    let Speak::Http { uri, prefix_bytes, .. } = &call.speak else { return Vec::new() };
+pub fn target(exchange: &Exchange, call: &UpstreamCall) -> Vec<u8> {
     let mut out = Vec::with_capacity(exchange.uri.len() + 32);
+    push_target(exchange, call, None, &mut out);
+    out
+}
+
+fn push_target(exchange: &Exchange, call: &UpstreamCall, uri: Option<Vec<u8>>, out: &mut Vec<u8>) {
+    if let Some(uri) = uri {
+        out.extend_from_slice(&uri);
+        return;
+    }
+    let Speak::Http { uri, prefix_bytes, .. } = &call.speak else { return };
     match uri {
-        None if !exchange.uri_changed => {
-            exchange.push_request_uri(&mut out);
-            return out;
-        }
+        None if !exchange.uri_changed => return exchange.push_request_uri(out),
         // A prefix that a rewrite has replaced is not there to be replaced again.
-        Some(_) if exchange.rewritten => escape(&exchange.uri, Escape::Uri, &mut out),
-        None => escape(&exchange.uri, Escape::Uri, &mut out),
+        Some(_) if exchange.rewritten => escape(&exchange.uri, Escape::Uri, out),
+        None => escape(&exchange.uri, Escape::Uri, out),
         Some(uri) => {
             out.extend_from_slice(uri.as_bytes());
-            escape(exchange.uri.get(*prefix_bytes..).unwrap_or(&[]), Escape::Uri, &mut out);
+            escape(exchange.uri.get(*prefix_bytes..).unwrap_or(&[]), Escape::Uri, out);
         }
     }
-    push_args(exchange, &mut out);
-    out
+    push_args(exchange, out);
 }
 
 fn push_args(exchange: &Exchange, out: &mut Vec<u8>) {
@@ -96,18 +101,38 @@ fn push_set(exchange: &Exchange, name: &str, value: &Template, out: &mut Vec<u8>
     if matches!(known, KnownHeader::ContentLength | KnownHeader::TransferEncoding) {
         return;
     }
-    let value = render_bytes(value, exchange);
-    if value.is_empty() {
+    let before = out.len();
+    begin_field(out, name.as_bytes());
+    let start = out.len();
+    render(value, exchange, out);
+    if out.len() == start {
+        out.truncate(before);
         return;
     }
-    push_field(out, name.as_bytes(), &value);
+    end_field(out, start);
 }
 
-/// A value out of variables must not end the line.
 fn push_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    begin_field(out, name);
+    let start = out.len();
+    out.extend_from_slice(value);
+    end_field(out, start);
+}
+
+fn begin_field(out: &mut Vec<u8>, name: &[u8]) {
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
-    out.extend(value.iter().copied().filter(|byte| !matches!(byte, b'\r' | b'\n' | 0)));
+}
+
+/// Ends the field whose value begins at `start`: a value out of variables must not end the line.
+fn end_field(out: &mut Vec<u8>, start: usize) {
+    let value = out.get(start..).unwrap_or(&[]);
+    if memchr::memchr3(b'\r', b'\n', 0, value).is_some() {
+        let clean = |byte: &u8| !matches!(byte, b'\r' | b'\n' | 0);
+        let value: Vec<u8> = value.iter().copied().filter(clean).collect();
+        out.truncate(start);
+        out.extend_from_slice(&value);
+    }
     out.extend_from_slice(b"\r\n");
 }
 

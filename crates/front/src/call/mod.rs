@@ -38,12 +38,15 @@ pub async fn call(wire: &mut Wire, exchange: &mut Exchange) -> Option<Outcome> {
         && matches!(call.speak, Speak::Uwsgi { .. } | Speak::Http { http11: false, .. });
     if call.request_buffering || must_know_length {
         let plan = &active.location(exchange.location).body;
-        if let Err(error) = exchange.body.read(wire, plan).await {
+        if !exchange.body.is_read()
+            && let Err(error) = Box::pin(exchange.body.read(wire, plan)).await
+        {
             return body_failed(exchange, &error);
         }
     }
     match &call.cache {
-        Some(cache) => cached::call(wire, exchange, call, cache).await,
+        // In a box: a call that asks no cache must not be as large as one that does.
+        Some(cache) => Box::pin(cached::call(wire, exchange, call, cache)).await,
         None => match ask(wire, exchange, call).await? {
             Ok(answer) => Some(answer::relay(exchange, call, answer, None).await),
             Err(outcome) => Some(outcome),
@@ -72,10 +75,13 @@ pub async fn attempt(
     let active = exchange.active.clone();
     let (whom, speak_uri) = match &call.target {
         Target::Group(id) => (Whom::Group(*id), None),
-        Target::Dynamic(template) => match target::resolve(exchange, template, &call.speak).await {
-            Ok(found) => found,
-            Err(error) => return Some(Err(error)),
-        },
+        Target::Dynamic(template) => {
+            // In a box, as everything on the way that is not the usual one.
+            match Box::pin(target::resolve(exchange, template, &call.speak)).await {
+                Ok(found) => found,
+                Err(error) => return Some(Err(error)),
+            }
+        }
     };
     let mut pump = None;
     let body = outgoing_body(exchange, call, &mut pump);
@@ -109,7 +115,7 @@ pub async fn attempt(
         tokio::select! {
             biased;
             answer = &mut calling => return Some(answer),
-            result = feed(wire, exchange, pieces, timeout) => {
+            result = Box::pin(feed(wire, exchange, pieces, timeout)) => {
                 if matches!(result, Err(BodyError::ClientGone)) && !call.ignore_client_abort {
                     return None;
                 }
@@ -241,7 +247,7 @@ pub fn url(exchange: &Exchange, peer: &str) -> String {
         Speak::Uwsgi { .. } => format!("uwsgi://{peer}{colon}"),
         Speak::Http { tls, .. } => {
             let scheme = if *tls { "https" } else { "http" };
-            let uri = http::target(exchange, call, None);
+            let uri = http::target(exchange, call);
             format!("{scheme}://{peer}{colon}{}", String::from_utf8_lossy(&uri))
         }
     }
