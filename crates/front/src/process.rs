@@ -10,9 +10,11 @@ use plan::front::MainPlan;
 use plan::{Address, FrontPlan};
 use proto::channel::SLOT_WORDS;
 use proto::control::{FromFront, MESSAGE_BYTES_MAX, ToFront};
+use proto::mailbox::Mailboxes;
 use sys::fdpass;
 use sys::memory::SharedWords;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use upstream::AppDoor;
 use zeroize::Zeroize;
 
 use crate::runtime::Runtime;
@@ -149,15 +151,19 @@ impl Front {
                 let queue = handles.next().ok_or_else(|| said("an app"))?;
                 let board = handles.next().ok_or_else(|| said("an app"))?;
                 let board = Arc::new(map(board)?);
+                let mailboxes = handles.next().map(Mailboxes::map).transpose();
+                let mailboxes = mailboxes.map_err(|error| format!("the mailboxes: {error}"))?;
+                let mailboxes = mailboxes.map(Arc::new);
                 for thread in &self.threads {
                     let queue = queue.try_clone().map_err(|error| error.to_string())?;
-                    let scoreboard = board.clone();
-                    let _ = thread.orders.send(Order::AppUp { app, threads, queue, scoreboard });
+                    let mail = mailboxes.clone().zip(handles.next());
+                    let door = AppDoor { queue, scoreboard: board.clone(), threads, mail };
+                    let _ = thread.orders.send(Order::AppUp { app, door });
                 }
             }
-            ToFront::WorkerUp { app, seat } => {
+            ToFront::WorkerUp { app, seat, birth } => {
                 for (thread, replies) in self.threads.iter().zip(handles) {
-                    let _ = thread.orders.send(Order::WorkerUp { app, seat, replies });
+                    let _ = thread.orders.send(Order::WorkerUp { app, seat, birth, replies });
                 }
             }
             _ => {}

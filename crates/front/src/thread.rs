@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::hash::RandomState;
 use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
@@ -10,10 +11,9 @@ use std::time::Duration;
 
 use net::{BufferPool, Listener, Watch};
 use plan::Address;
-use sys::memory::SharedWords;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::task::{JoinHandle, LocalSet};
-use upstream::AppChannels;
+use upstream::{AppChannels, AppDoor};
 
 use crate::clock::Clock;
 use crate::content::open_files::OpenFiles;
@@ -31,16 +31,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub enum Order {
     /// Use this configuration, and exactly these listening sockets.
     Use(Arc<Runtime>, Arc<Vec<(Address, OwnedFd)>>),
-    /// An app's request queue and scoreboard.
+    /// An app is there.
     AppUp {
         /// Its number.
         app: u16,
-        /// Request threads per worker.
-        threads: u32,
-        /// Sending end of its queue.
-        queue: OwnedFd,
-        /// Who works on what.
-        scoreboard: Arc<SharedWords>,
+        /// What this thread needs to reach it.
+        door: AppDoor,
     },
     /// A worker's reply socket for this thread.
     WorkerUp {
@@ -48,6 +44,8 @@ pub enum Order {
         app: u16,
         /// The worker's seat.
         seat: u32,
+        /// Its number among all workers of the app.
+        birth: u32,
         /// The socket.
         replies: OwnedFd,
     },
@@ -114,7 +112,11 @@ pub fn start(
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()
-            .on_thread_park(crate::log::files::flush)
+            .on_thread_park(|| {
+                crate::log::files::flush();
+                upstream::before_sleep();
+            })
+            .on_thread_unpark(upstream::after_sleep)
             .build();
         if let Ok(runtime) = runtime {
             LocalSet::new().block_on(&runtime, run(number, counters, orders, told.clone()));
@@ -156,7 +158,15 @@ async fn run(
     });
     let apps = AppChannels::new(number);
     let mut accepting: HashMap<Address, JoinHandle<()>> = HashMap::new();
-    while let Some(order) = orders.recv().await {
+    // This is polled whenever tasks have had their turn, even if there are always more of them.
+    let mut next_order = async || {
+        poll_fn(|context| {
+            upstream::look();
+            orders.poll_recv(context)
+        })
+        .await
+    };
+    while let Some(order) = next_order().await {
         match order {
             Order::Use(runtime, sockets) => {
                 let generation = runtime.generation;
@@ -164,12 +174,10 @@ async fn run(
                 thread.active.replace(Some(Rc::new(Active::new(runtime, apps.clone()))));
                 let _ = told.send(Told::Using(generation));
             }
-            Order::AppUp { app, threads, queue, scoreboard } => {
-                apps.add_app(app, queue, scoreboard, threads);
-            }
+            Order::AppUp { app, door } => apps.add_app(app, door),
             // A descriptor that cannot be watched leaves the worker to the other threads.
-            Order::WorkerUp { app, seat, replies } => {
-                let _ = apps.add_worker(app, seat, replies);
+            Order::WorkerUp { app, seat, birth, replies } => {
+                let _ = apps.add_worker(app, seat, birth, replies);
             }
             Order::Quit => break,
         }

@@ -16,6 +16,10 @@
 //! ([`ReplyKind::Stream`]), so that one slow client never blocks the answers of others; a file
 //! goes as its descriptor ([`ReplyKind::File`]).
 //!
+//! Requests and answers that are short, and have nothing beside them, take the shorter way through
+//! shared memory ([`crate::mailbox`]); then the front wakes a sleeping worker by
+//! [`ReplyKind::Wake`].
+//!
 //! The scoreboard is shared memory, an array of 64-bit words, [`SLOT_WORDS`] per thread of each
 //! seat: the worker writes the request's id (plus one) before it enters Python and zero after
 //! the reply is complete. When a reply socket ends, the front reads there which requests died.
@@ -100,6 +104,8 @@ pub enum ReplyKind {
     /// From the front to the worker, on the same socket: nobody waits for that answer any more.
     /// No payload.
     Cancel,
+    /// From the front to a worker that sleeps: there is a request in a mailbox. No payload, id 0.
+    Wake,
 }
 
 /// Fixed head of a reply frame.
@@ -125,19 +131,20 @@ pub enum ChannelError {
 }
 
 impl RequestHeader {
-    /// Appends the fixed head to `out`.
-    pub fn encode(&self, out: &mut Vec<u8>) {
+    /// The fixed head as bytes.
+    pub fn encode(&self) -> [u8; REQUEST_HEAD_BYTES] {
         let body = match self.body {
             BodyPlace::Inline => 0u16,
             BodyPlace::File => 1,
             BodyPlace::Stream => 2,
         };
-        out.extend_from_slice(&self.id.to_le_bytes());
-        out.extend_from_slice(&self.front_thread.to_le_bytes());
-        out.extend_from_slice(&body.to_le_bytes());
-        out.extend_from_slice(&self.vars_bytes.to_le_bytes());
-        out.extend_from_slice(&self.body_bytes.to_le_bytes());
-        out.extend_from_slice(&[0; 8]);
+        let mut out = [0; REQUEST_HEAD_BYTES];
+        out[..8].copy_from_slice(&self.id.to_le_bytes());
+        out[8..10].copy_from_slice(&self.front_thread.to_le_bytes());
+        out[10..12].copy_from_slice(&body.to_le_bytes());
+        out[12..16].copy_from_slice(&self.vars_bytes.to_le_bytes());
+        out[16..24].copy_from_slice(&self.body_bytes.to_le_bytes());
+        out
     }
 }
 
@@ -181,6 +188,7 @@ impl ReplyHeader {
             ReplyKind::Stream => 3,
             ReplyKind::Abort => 4,
             ReplyKind::Cancel => 5,
+            ReplyKind::Wake => 6,
         };
         let mut out = [0; REPLY_HEAD_BYTES];
         out[..8].copy_from_slice(&self.id.to_le_bytes());
@@ -204,6 +212,7 @@ impl ReplyHeader {
                 Some(3) => ReplyKind::Stream,
                 Some(4) => ReplyKind::Abort,
                 Some(5) => ReplyKind::Cancel,
+                Some(6) => ReplyKind::Wake,
                 Some(_) => return Err(ChannelError::UnknownKind),
                 None => return Err(ChannelError::TooShort),
             },
@@ -286,8 +295,7 @@ mod tests {
             body_bytes: 4,
             vars_bytes: 3,
         };
-        let mut datagram = Vec::new();
-        header.encode(&mut datagram);
+        let mut datagram = header.encode().to_vec();
         datagram.extend_from_slice(b"abcBODY");
         let frame = decode_request(&datagram).unwrap();
         assert_eq!(frame.header, header);

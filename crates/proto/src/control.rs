@@ -34,6 +34,12 @@ pub struct AppStart {
     pub queue: Option<i32>,
     /// The shared scoreboard ([`crate::channel`] has its layout).
     pub scoreboard: i32,
+    /// The shared mailboxes ([`crate::mailbox`]), if there is a front.
+    #[serde(default)]
+    pub mailboxes: Option<i32>,
+    /// What wakes the front's threads, one eventfd for each.
+    #[serde(default)]
+    pub bells: Vec<i32>,
     /// Threads of the front: how many reply sockets each worker gets; 0 without a front.
     pub front_threads: u32,
     /// Pid of the master.
@@ -60,6 +66,9 @@ pub enum ToNursery {
         seat: u32,
         /// Worker number as users see it, from 1.
         worker: u32,
+        /// Counts all workers of the app, from 1: who is meant in a mailbox.
+        #[serde(default)]
+        birth: u32,
     },
     /// No more workers will be asked for: exit.
     Stop,
@@ -128,7 +137,8 @@ pub enum ToFront {
         generation: u64,
     },
     /// An app is served by this master. Descriptors: sending end of its request queue, the
-    /// scoreboard. The master announces apps and workers before the first `Configure`, so that
+    /// scoreboard, the mailboxes, and what wakes the front's threads, one eventfd for each (the
+    /// last two may be missing: then all goes through the sockets). The master announces apps and workers before the first `Configure`, so that
     /// no request finds its app missing; a front that replaces a crashed one gets the same
     /// sockets, where answers to its predecessor's requests may still come: request ids must
     /// differ from process to process.
@@ -145,6 +155,9 @@ pub enum ToFront {
         app: u16,
         /// The worker's seat.
         seat: u32,
+        /// As in [`ToNursery::Fork`].
+        #[serde(default)]
+        birth: u32,
     },
     /// Log files were opened anew; descriptors: as the log files in `Configure` (through
     /// `Handles` if there are many).

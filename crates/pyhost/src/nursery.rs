@@ -13,12 +13,13 @@ use proto::control::{
     self, AppStart, DESCRIPTORS_MAX, FromNursery, FromWorker, MESSAGE_BYTES_MAX, START_VARIABLE,
     ToNursery,
 };
+use proto::mailbox::Mailboxes;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use sys::memory::SharedWords;
 use sys::{fdpass, users};
 
-use crate::worker::{self, Listener, WorkerStart};
+use crate::worker::{self, Listener, Mail, WorkerStart};
 use crate::wsgi::{App, uwsgi_module};
 
 /// Exit code when no app could be loaded and `need-app` is set; uWSGI's.
@@ -30,13 +31,15 @@ struct Nursery {
     master_pid: u32,
     control: OwnedFd,
     queue: Option<OwnedFd>,
+    mailboxes: Option<Mailboxes>,
+    bells: Vec<OwnedFd>,
     listeners: Vec<Listener>,
     scoreboard: SharedWords,
 }
 
 /// What came out of a message of the master.
 enum Order {
-    Fork { seat: u32, number: u32, control: OwnedFd, replies: Vec<OwnedFd> },
+    Fork { seat: u32, number: u32, birth: u32, control: OwnedFd, replies: Vec<OwnedFd> },
     Stop,
 }
 
@@ -71,15 +74,16 @@ impl Nursery {
         for listener in &start.listeners {
             listeners.push(Listener::new(inherited(listener.descriptor)?, listener.protocol)?);
         }
-        let scoreboard = File::from(inherited(start.scoreboard)?);
-        let words = usize::try_from(scoreboard.metadata()?.len() / 8).unwrap_or(0);
+        let mailboxes = start.mailboxes.map(|number| Mailboxes::map(inherited(number)?));
         Ok(Nursery {
             plan: start.plan,
             master_pid: start.master_pid,
             control: inherited(start.control)?,
             queue: start.queue.map(inherited).transpose()?,
             listeners,
-            scoreboard: SharedWords::map(scoreboard.into(), words)?,
+            mailboxes: mailboxes.transpose()?,
+            bells: start.bells.into_iter().map(inherited).collect::<io::Result<_>>()?,
+            scoreboard: SharedWords::map_all(inherited(start.scoreboard)?)?,
         })
     }
 
@@ -148,7 +152,7 @@ impl Nursery {
                     return 1;
                 }
             };
-            let Order::Fork { seat, number, control, replies } = order else { return 0 };
+            let Order::Fork { seat, number, birth, control, replies } = order else { return 0 };
             match fork_twice(py) {
                 Ok(Forked::Nursery { pid }) => self.tell(&FromNursery::Forked { seat, pid }),
                 Ok(Forked::Worker) => {
@@ -159,6 +163,7 @@ impl Nursery {
                         control,
                         replies,
                         queue: self.queue,
+                        mail: self.mailboxes.map(|boxes| Mail::new(boxes, self.bells, seat, birth)),
                         listeners: self.listeners,
                         scoreboard: self.scoreboard,
                     };
@@ -190,13 +195,13 @@ impl Nursery {
         };
         match control::decode::<ToNursery>(room.get(..count).unwrap_or(&[])) {
             Ok(ToNursery::Stop) => Ok(Some(Order::Stop)),
-            Ok(ToNursery::Fork { seat, worker: number }) => {
+            Ok(ToNursery::Fork { seat, worker: number, birth }) => {
                 let mut fds = fds.into_iter();
                 let Some(control) = fds.next() else {
                     worker::note("the master wants a worker but sent no control socket");
                     return Ok(None);
                 };
-                Ok(Some(Order::Fork { seat, number, control, replies: fds.collect() }))
+                Ok(Some(Order::Fork { seat, number, birth, control, replies: fds.collect() }))
             }
             Err(error) => {
                 worker::note(&format!("the master sent no order: {error}"));

@@ -5,7 +5,7 @@
 //! words), [`clock`], [`process`] (start, reap, kill, daemonise), [`signals`] (signalfd),
 //! [`users`] (look-ups, dropping privileges for good), [`listen`] (listening sockets), [`poll`],
 //! [`files`] (pid files, log files, limits), [`title`], [`futex`] (sleeping threads),
-//! [`epoll`], [`socket`] (streams without waiting).
+//! [`epoll`], [`eventfd`], [`socket`] (streams without waiting).
 //!
 //! Invariant: every descriptor made here is close-on-exec; a child gets only what
 //! [`process::Child::inherit`] names.
@@ -14,6 +14,7 @@
 
 pub mod clock;
 pub mod epoll;
+pub mod eventfd;
 pub mod fdpass;
 pub mod files;
 pub mod futex;

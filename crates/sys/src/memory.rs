@@ -14,14 +14,18 @@ use crate::check;
 /// # Errors
 /// Out of memory or descriptors; a `name` with NUL in it.
 pub fn memory_file(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
-    let name = CString::new(name)?;
-    // SAFETY: `name` is a NUL-terminated string that outlives the call.
-    let number = check(unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) })?;
-    // SAFETY: the call succeeded; the descriptor is new and ours alone.
-    let mut file = unsafe { File::from_raw_fd(number) };
+    let mut file = new_file(name, libc::MFD_CLOEXEC)?;
     file.write_all(bytes)?;
     file.rewind()?;
     Ok(file.into())
+}
+
+fn new_file(name: &str, flags: libc::c_uint) -> io::Result<File> {
+    let name = CString::new(name)?;
+    // SAFETY: `name` is a NUL-terminated string that outlives the call.
+    let number = check(unsafe { libc::memfd_create(name.as_ptr(), flags) })?;
+    // SAFETY: the call succeeded; the descriptor is new and ours alone.
+    Ok(unsafe { File::from_raw_fd(number) })
 }
 
 /// An array of 64-bit words shared between processes; all zero at first.
@@ -39,17 +43,30 @@ unsafe impl Send for SharedWords {}
 unsafe impl Sync for SharedWords {}
 
 impl SharedWords {
-    /// Makes a new array.
+    /// Makes a new array; its pages exist once they are written to. Nobody can make it shorter:
+    /// that would kill whoever else has it mapped.
     ///
     /// # Errors
     /// Out of memory or descriptors; zero words.
     pub fn create(words: usize) -> io::Result<SharedWords> {
-        let fd = memory_file("propylon-scoreboard", b"")?;
+        let file = new_file("propylon-shared", libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING)?;
         let bytes = words.checked_mul(8).ok_or(io::ErrorKind::InvalidInput)?;
-        let bytes = libc::off_t::try_from(bytes).map_err(|_| io::ErrorKind::InvalidInput)?;
-        // SAFETY: plain call on a descriptor we own.
-        check(unsafe { libc::ftruncate(fd.as_raw_fd(), bytes) })?;
-        SharedWords::map(fd, words)
+        file.set_len(bytes as u64)?;
+        let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+        // SAFETY: plain call with numbers on a descriptor we own.
+        check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) })?;
+        SharedWords::map(file.into(), words)
+    }
+
+    /// Maps all of the array behind a descriptor that another process made.
+    ///
+    /// # Errors
+    /// As [`SharedWords::map`].
+    pub fn map_all(fd: OwnedFd) -> io::Result<SharedWords> {
+        let file = File::from(fd);
+        let bytes = usize::try_from(file.metadata()?.len());
+        let words = bytes.map_err(|_| io::ErrorKind::InvalidInput)? / 8;
+        SharedWords::map(file.into(), words)
     }
 
     /// Maps the array behind a descriptor that another process made.
@@ -103,6 +120,40 @@ impl SharedWords {
         unsafe { self.start.add(index).as_ref() }
     }
 
+    /// Copies `bytes` to the place `at` bytes behind the start. Who else may look there is agreed
+    /// on beside it, in words that are read and written by [`SharedWords::at`].
+    ///
+    /// # Panics
+    /// If the bytes do not fit: the caller's own arithmetic is wrong.
+    pub fn copy_in(&self, at: usize, bytes: &[u8]) {
+        self.check_range(at, bytes.len());
+        // SAFETY: inside the mapping (checked above), which `bytes`, a Rust slice, cannot overlap.
+        // A process that breaks the agreement spoils bytes, which the reader checks; no reference
+        // to this memory is ever made.
+        unsafe {
+            let to = self.start.as_ptr().cast::<u8>().add(at);
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), to, bytes.len());
+        }
+    }
+
+    /// Fills `out` from `at` bytes behind the start; the counterpart of [`SharedWords::copy_in`].
+    ///
+    /// # Panics
+    /// If there are not so many bytes: the caller's own arithmetic is wrong.
+    pub fn copy_out(&self, at: usize, out: &mut [u8]) {
+        self.check_range(at, out.len());
+        // SAFETY: as in `copy_in`.
+        unsafe {
+            let from = self.start.as_ptr().cast::<u8>().add(at);
+            std::ptr::copy_nonoverlapping(from, out.as_mut_ptr(), out.len());
+        }
+    }
+
+    fn check_range(&self, at: usize, bytes: usize) {
+        let end = at.checked_add(bytes);
+        assert!(end.is_some_and(|end| end <= self.words * 8), "{bytes} bytes at byte {at}");
+    }
+
     /// The descriptor, for handing it to another process.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -129,6 +180,24 @@ mod tests {
         first.at(7).store(42, Ordering::Release);
         assert_eq!(second.at(7).load(Ordering::Acquire), 42);
         assert_eq!(second.at(0).load(Ordering::Acquire), 0);
+    }
+
+    #[test]
+    fn bytes_copied_in_are_copied_out_and_nobody_can_cut_the_memory_off() {
+        let first = SharedWords::create(4).unwrap();
+        let second = SharedWords::map_all(first.fd().try_clone_to_owned().unwrap()).unwrap();
+        first.copy_in(9, b"some bytes");
+        let mut out = [0; 10];
+        second.copy_out(9, &mut out);
+        assert_eq!(&out, b"some bytes");
+        let file = File::from(second.fd().try_clone_to_owned().unwrap());
+        assert!(file.set_len(8).is_err());
+    }
+
+    #[test]
+    #[should_panic(expected = "17 bytes at byte 16")]
+    fn bytes_beyond_the_end_are_refused() {
+        SharedWords::create(4).unwrap().copy_in(16, &[0; 17]);
     }
 
     #[test]

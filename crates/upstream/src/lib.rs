@@ -23,7 +23,7 @@ mod send;
 mod trace;
 
 pub use answer::{Answer, AnswerBody, Piece};
-pub use apps::AppChannels;
+pub use apps::{AppChannels, AppDoor, after_sleep, before_sleep, look};
 pub use call::Upstreams;
 pub use error::{CallError, Fault};
 pub use outgoing::{Outgoing, OutgoingBody, Say, Whom};

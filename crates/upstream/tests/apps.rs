@@ -18,7 +18,7 @@ use proto::channel::{
 use support::*;
 use sys::fdpass::{recv_with_fds, send_with_fds, seqpacket_pair, stream_pair};
 use sys::memory::SharedWords;
-use upstream::{AppChannels, Outgoing, OutgoingBody, Upstreams};
+use upstream::{AppChannels, AppDoor, Outgoing, OutgoingBody, Upstreams};
 
 /// An app with one worker, played by the test.
 struct Stage {
@@ -41,7 +41,8 @@ impl Stage {
         let apps = AppChannels::new(3);
         let (front, queue) = seqpacket_pair().unwrap();
         let scoreboard = Arc::new(SharedWords::create(2 * SLOT_WORDS).unwrap());
-        apps.add_app(0, front, scoreboard.clone(), 1);
+        let board = scoreboard.clone();
+        apps.add_app(0, AppDoor { queue: front, scoreboard: board, threads: 1, mail: None });
         let app = peer(plan::front::upstream::PeerAddress::App(0));
         let upstreams = Rc::new(upstreams(vec![group(vec![app], 0)], apps.clone()));
         let mut stage = Stage { upstreams, apps, scoreboard, queue: Some(queue), replies: None };
@@ -51,7 +52,7 @@ impl Stage {
 
     fn worker(&self, seat: u32) -> OwnedFd {
         let (front, worker) = seqpacket_pair().unwrap();
-        self.apps.add_worker(0, seat, front).unwrap();
+        self.apps.add_worker(0, seat, seat + 1, front).unwrap();
         worker
     }
 

@@ -1,7 +1,7 @@
-//! Hearing from the front that nobody waits for a request's answer any more
-//! ([`ReplyKind::Cancel`]).
+//! Hearing from the front: that nobody waits for a request's answer any more
+//! ([`ReplyKind::Cancel`]), or that a sleeping worker has a request ([`ReplyKind::Wake`]).
 //!
-//! Whichever thread reads such a frame notes it for the thread that serves the request, by the
+//! Whichever thread reads a cancel frame notes it for the thread that serves the request, by the
 //! ids on the scoreboard; that one asks between two pieces of its answer. A frame that comes too
 //! late finds no id and is forgotten.
 
@@ -14,25 +14,47 @@ use sys::socket;
 use super::Worker;
 use super::output::is_later;
 
+/// What came of reading a reply socket.
+pub(super) enum Heard {
+    /// A frame, and perhaps there are more.
+    Frame,
+    /// Nothing (more).
+    Nothing,
+    /// The front has gone.
+    End,
+}
+
 impl Worker {
-    /// Reads what the front has to say on a reply socket, without waiting; false: it has gone.
-    pub(super) fn read_cancels(&self, reply: BorrowedFd<'_>) -> bool {
-        let mut room = [0; REPLY_HEAD_BYTES];
+    /// Reads all that the front has to say on a reply socket, without waiting; false: it has
+    /// gone.
+    pub(super) fn read_front(&self, reply: BorrowedFd<'_>) -> bool {
         loop {
-            match socket::receive(reply, &mut room) {
-                Ok(0) => return false,
-                Ok(count) => {
-                    let frame = room.get(..count).unwrap_or(&[]);
-                    if let Ok(ReplyHeader { id, kind: ReplyKind::Cancel, .. }) =
-                        ReplyHeader::decode(frame)
-                    {
-                        self.note_cancel(id);
-                    }
-                }
-                Err(error) if is_later(&error) => return true,
-                Err(_) => return false,
+            match self.read_front_frame(reply) {
+                Heard::Frame => {}
+                Heard::Nothing => return true,
+                Heard::End => return false,
             }
         }
+    }
+
+    /// Reads one frame.
+    pub(super) fn read_front_frame(&self, reply: BorrowedFd<'_>) -> Heard {
+        let mut room = [0; REPLY_HEAD_BYTES];
+        let count = match socket::receive(reply, &mut room) {
+            Ok(count) if count > 0 => count,
+            Err(error) if is_later(&error) => return Heard::Nothing,
+            _ => return Heard::End,
+        };
+        match ReplyHeader::decode(room.get(..count).unwrap_or(&[])) {
+            Ok(ReplyHeader { id, kind: ReplyKind::Cancel, .. }) => self.note_cancel(id),
+            Ok(ReplyHeader { kind: ReplyKind::Wake, .. }) => {
+                if let Some(mail) = &self.mail {
+                    mail.is_woken();
+                }
+            }
+            _ => {}
+        }
+        Heard::Frame
     }
 
     /// Whether the client of the request that this thread serves has gone.

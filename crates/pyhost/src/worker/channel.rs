@@ -13,11 +13,13 @@ use proto::channel::{
     self, BodyPlace, FLAG_END, REPLY_FRAME_BYTES_MAX, REPLY_HEAD_BYTES, REPLY_INLINE_BYTES_MAX,
     ReplyHead, ReplyHeader, ReplyKind, RequestHeader,
 };
+use proto::mailbox::Claim;
 use pyo3::Python;
 use sys::{fdpass, socket};
 
 use super::Worker;
 use super::harakiri::{Flight, may_begin, may_go_on};
+use super::mail::Mail;
 use super::output::is_later;
 use super::wait::{For, wait};
 use crate::exchange::{Input, LiveInput, Responder, ResponseParts, SendError};
@@ -36,6 +38,8 @@ pub struct ChannelRequest {
     pub vars: Range<usize>,
     /// Its body.
     pub input: Input,
+    /// The mailbox that it was in, if it was in one.
+    pub claim: Option<Claim>,
 }
 
 /// What a look into the queue found.
@@ -89,7 +93,7 @@ pub fn receive(queue: BorrowedFd<'_>, room: &mut [u8], timeout_ms: u64) -> Recei
             return Received::Nothing;
         }
     };
-    Received::Request(ChannelRequest { header: frame.header, vars: frame.vars, input })
+    Received::Request(ChannelRequest { header: frame.header, vars: frame.vars, input, claim: None })
 }
 
 /// A body that the front passes on while it arrives.
@@ -145,6 +149,8 @@ pub struct Line<'a> {
     pub id: u64,
     /// The reply socket of the front's thread that waits.
     pub reply: BorrowedFd<'a>,
+    /// The mailbox that the request was in: a short answer may go there.
+    pub mailbox: Option<(&'a Mail, Claim)>,
     /// Its deadline, if there are any.
     pub flight: Option<&'a Mutex<Flight>>,
 }
@@ -186,6 +192,9 @@ impl<'a> ChannelResponder<'a> {
         if self.state != State::Done {
             self.abort(py, 500, "the response was not completed");
         }
+        if let Some((mail, claim)) = self.line.mailbox.take() {
+            mail.done(&claim);
+        }
         (self.pieces, self.front_gone)
     }
 
@@ -215,10 +224,24 @@ impl<'a> ChannelResponder<'a> {
         }
     }
 
+    /// Leaves a whole answer in the request's mailbox; false if there is none or it is too long.
+    fn mail(&mut self, header: ReplyHeader, parts: (&[u8], &[u8])) -> bool {
+        let Some((mail, claim)) = self.line.mailbox else { return false };
+        let left = mail.reply(&claim, &[&header.encode(), parts.0, parts.1]);
+        if left {
+            self.line.mailbox = None;
+        }
+        left
+    }
+
     /// Before a piece after the first one: whether anybody still waits for it.
     fn check_wanted(&mut self) -> Result<(), SendError> {
         let Line { worker, core, id, reply, .. } = self.line;
-        self.front_gone |= !worker.read_cancels(reply);
+        self.front_gone |= !worker.read_front(reply);
+        if worker.mail.as_ref().is_some_and(Mail::owes_a_look) {
+            // That was for the thread that looks for work, which sleeps.
+            worker.wake.ring();
+        }
         if !self.front_gone && !worker.is_cancelled(core, id) {
             return Ok(());
         }
@@ -322,7 +345,8 @@ impl Responder for ChannelResponder<'_> {
         let (now, later) = first.split_at(first.len().min(room));
         let whole = end && !too_much && !self.is_short();
         let header = self.header(ReplyKind::Head, whole && later.is_empty(), head.len());
-        let sent = self.frame(py, header, (&head, now), &[]);
+        let is_mailed = header.flags & FLAG_END != 0 && self.mail(header, (&head, now));
+        let sent = if is_mailed { Ok(()) } else { self.frame(py, header, (&head, now), &[]) };
         *self.buffer = head;
         sent?;
         self.state = State::Begun;

@@ -2,8 +2,8 @@
 //!
 //! Rooms: `turn` (a thread's loop: next event, serve, next), `connection` (a client's state),
 //! `read` (bytes to requests), `body`, `respond` and `output` (answers on a client's own
-//! connection), `channel` (requests from our own front), `cancel` (their clients going away),
-//! `lead` (which thread looks for work), `table` (connections nobody is busy
+//! connection), `channel` (requests from our own front), `mail` (the same through shared memory),
+//! `cancel` (their clients going away), `lead` (which thread looks for work), `table` (connections nobody is busy
 //! with, deadlines), `harakiri` (deadlines of requests), `statics` (files without Python),
 //! `listen` (accepting), `log`, `signal`, `wait`.
 //!
@@ -24,6 +24,7 @@ mod harakiri;
 mod lead;
 mod listen;
 mod log;
+mod mail;
 mod output;
 mod read;
 mod respond;
@@ -53,6 +54,7 @@ use self::harakiri::{Client, Flight, lock};
 use self::lead::Lead;
 pub use self::listen::Listener;
 pub use self::log::{note, write_line};
+pub use self::mail::Mail;
 use self::settings::Settings;
 pub use self::signal::absorb_terminal;
 use self::table::{NEVER, Table};
@@ -63,8 +65,8 @@ use crate::wsgi::App;
 const CONTROL: u64 = 0;
 const WAKE: u64 = 1;
 const QUEUE: u64 = 2;
-const REPLY: u64 = 3;
-const FIRST_LISTENER: u64 = 16;
+const FIRST_REPLY: u64 = 16;
+const FIRST_LISTENER: u64 = 1 << 16;
 
 /// How long idle connections stay open after the order to stop, so that a request that is on its
 /// way is answered (with `Connection: close`) and not reset.
@@ -86,6 +88,8 @@ pub struct WorkerStart {
     pub replies: Vec<OwnedFd>,
     /// Receiving end of the private queue.
     pub queue: Option<OwnedFd>,
+    /// The mailboxes.
+    pub mail: Option<Mail>,
     /// Listening sockets.
     pub listeners: Vec<Listener>,
     /// The scoreboard.
@@ -108,6 +112,7 @@ pub struct Worker {
     flights: Vec<Mutex<Flight>>,
     listeners: Vec<Listener>,
     queue: Option<OwnedFd>,
+    mail: Option<Mail>,
     replies: Vec<OwnedFd>,
     control: OwnedFd,
     scoreboard: SharedWords,
@@ -167,8 +172,8 @@ const THREAD_STACK_BYTES: usize = 8 * 1024 * 1024;
 
 impl Worker {
     fn new(start: WorkerStart, app: App) -> io::Result<Worker> {
-        let WorkerStart { plan, seat, number, control, replies, queue, listeners, scoreboard } =
-            start;
+        let WorkerStart { plan, seat, number, control, replies, .. } = start;
+        let WorkerStart { queue, mail, listeners, scoreboard, .. } = start;
         let epoll = Epoll::new()?;
         let wake = signal::Wake::new()?;
         epoll.add(wake.fd(), WAKE, Interest::READ)?;
@@ -177,8 +182,8 @@ impl Worker {
         if let Some(queue) = &queue {
             epoll.add(queue.as_fd(), QUEUE, shared)?;
         }
-        for reply in &replies {
-            epoll.add(reply.as_fd(), REPLY, Interest::READ)?;
+        for (token, reply) in (FIRST_REPLY..FIRST_LISTENER).zip(&replies) {
+            epoll.add(reply.as_fd(), token, Interest::READ)?;
         }
         for (index, listener) in listeners.iter().enumerate() {
             epoll.add(listener.fd(), FIRST_LISTENER + index as u64, shared)?;
@@ -198,6 +203,7 @@ impl Worker {
             flights: (0..flights).map(|_| Mutex::default()).collect(),
             listeners,
             queue,
+            mail,
             replies,
             control,
             scoreboard,

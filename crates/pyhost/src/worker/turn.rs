@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use sys::clock::monotonic_ms;
 use sys::epoll::{Event, Events};
 
+use super::cancel::Heard;
 use super::channel::{self, ChannelRequest, ChannelResponder, Line, Received};
 use super::connection::{Connection, Turn};
 use super::harakiri::{self, Client, lock};
@@ -17,7 +18,7 @@ use super::read::{ReadyRequest, Scratch};
 use super::respond::StreamResponder;
 use super::statics;
 use super::table::{CONNECTION_BIT, NEVER};
-use super::{CONTROL, FIRST_LISTENER, QUEUE, REPLY, WAKE, Worker};
+use super::{CONTROL, FIRST_LISTENER, FIRST_REPLY, QUEUE, WAKE, Worker};
 use crate::exchange::{Request, Served};
 use crate::wsgi;
 use plan::app::Protocol;
@@ -29,6 +30,10 @@ const BATCH_EVENTS: usize = 64;
 const PIPELINED_MAX: u32 = 32;
 /// Requests taken from the front one after the other before other events get their turn.
 const EAGER_MAX: u32 = 16;
+/// The same for requests in mailboxes, and for so many milliseconds (the request that goes on
+/// for longer excepted).
+const MAIL_MAX: u32 = 16;
+const MAIL_MS: u64 = 1;
 /// How late the look at the deadlines may be while there is always something else to do.
 const LATE_MS: u64 = 1000;
 
@@ -50,12 +55,21 @@ pub struct Finding {
     /// How many more looks into the queue are made without asking epoll: where one request came
     /// from there are often more.
     eager: u32,
+    /// How many more requests are taken from mailboxes before epoll is asked.
+    mail_left: u32,
+    /// When epoll was asked last.
+    asked_ms: u64,
 }
 
 impl Finding {
     /// Nothing found yet.
     pub fn new() -> Finding {
-        Finding { events: Events::with_room(BATCH_EVENTS), eager: 0 }
+        Finding {
+            events: Events::with_room(BATCH_EVENTS),
+            eager: 0,
+            mail_left: MAIL_MAX,
+            asked_ms: 0,
+        }
     }
 }
 
@@ -73,6 +87,8 @@ struct Thread<'a> {
     room: Vec<u8>,
     /// Response heads and log lines.
     buffer: Vec<u8>,
+    /// When the last request from the front began.
+    began_ms: u64,
 }
 
 /// Serves until the worker is done.
@@ -85,6 +101,7 @@ pub fn run(py: Python<'_>, worker: &Worker, core: u32) {
         scratch: Scratch::new(),
         room: vec![0; if worker.queue.is_some() { REQUEST_BYTES_MAX } else { 0 }],
         buffer: Vec::with_capacity(4096),
+        began_ms: 0,
     };
     loop {
         // The GIL is kept as long as there is something to do: with four threads and short views
@@ -172,6 +189,9 @@ impl Thread<'_> {
                     return Some(work);
                 }
             }
+            if let Some(work) = self.take_mail(&mut finding) {
+                return Some(work);
+            }
             if finding.eager > 0 {
                 finding.eager -= 1;
                 if let Some(work) = self.handle_queue() {
@@ -184,13 +204,24 @@ impl Thread<'_> {
             if next.saturating_add(LATE_MS) <= now {
                 self.handle_deadlines(now);
             }
-            let at_once = !may_wait || !lock(&worker.waiting).is_empty() || next <= now;
+            let mail_waits = finding.mail_left == 0;
+            let must_ask = mail_waits || !lock(&worker.waiting).is_empty();
+            let at_once = !may_wait || must_ask || next <= now;
+            (finding.mail_left, finding.asked_ms) = (MAIL_MAX, now);
             let timeout = match next {
                 _ if at_once => Some(0),
                 NEVER => None,
                 next => Some(next - now),
             };
-            let count = match worker.epoll.wait(&mut finding.events, timeout) {
+            if !at_once && let Some(work) = self.fall_asleep(&mut finding) {
+                return Some(work);
+            }
+            let asked = worker.epoll.wait(&mut finding.events, timeout);
+            if let Some(mail) = worker.mail.as_ref().filter(|_| !at_once) {
+                mail.is_awake();
+                finding.asked_ms = monotonic_ms();
+            }
+            let count = match asked {
                 Ok(count) => count,
                 Err(error) => {
                     log::note(&format!("cannot wait for events: {error}"));
@@ -198,7 +229,7 @@ impl Thread<'_> {
                     return Some(Work::End);
                 }
             };
-            if count > 0 {
+            if count > 0 || mail_waits {
                 continue;
             }
             if let Some((connection, request)) = lock(&worker.waiting).pop_front() {
@@ -212,6 +243,40 @@ impl Thread<'_> {
                 return Some(Work::Signal);
             }
         }
+    }
+
+    /// Takes a request out of a mailbox, unless it is the turn of other events.
+    fn take_mail(&mut self, finding: &mut Finding) -> Option<Work> {
+        let worker = self.worker;
+        let mail = worker.mail.as_ref()?;
+        if worker.is_quiescing() && !mail.owes_a_look() {
+            return None;
+        }
+        if finding.mail_left == 0 || self.began_ms > finding.asked_ms + MAIL_MS {
+            finding.mail_left = 0;
+            return None;
+        }
+        finding.mail_left -= 1;
+        // Counted before it is taken, so that the worker does not finish in between.
+        worker.channel_requests.fetch_add(1, Ordering::AcqRel);
+        let request = mail.take(&mut self.room);
+        if request.is_none() {
+            finding.mail_left = MAIL_MAX;
+            worker.channel_requests.fetch_sub(1, Ordering::AcqRel);
+            worker.finish_if_done();
+        }
+        request.map(Work::Channel)
+    }
+
+    /// Whoever posts a request from now on wakes this worker; what was posted before is found.
+    fn fall_asleep(&mut self, finding: &mut Finding) -> Option<Work> {
+        let mail = self.worker.mail.as_ref().filter(|_| !self.worker.is_quiescing())?;
+        mail.sleeps();
+        let work = self.take_mail(finding);
+        if work.is_some() {
+            mail.is_awake();
+        }
+        work
     }
 
     fn next_deadline_ms(&self) -> u64 {
@@ -237,8 +302,11 @@ impl Thread<'_> {
                 finding.eager = if work.is_some() { EAGER_MAX } else { 0 };
                 return work;
             }
-            REPLY => {
-                if !worker.replies.iter().all(|reply| worker.read_cancels(reply.as_fd())) {
+            token @ FIRST_REPLY..FIRST_LISTENER => {
+                let index = usize::try_from(token - FIRST_REPLY).ok()?;
+                // One frame: if there are more, epoll says so again.
+                let reply = worker.replies.get(index)?.as_fd();
+                if matches!(worker.read_front_frame(reply), Heard::End) {
                     for reply in &worker.replies {
                         let _ = worker.epoll.remove(reply.as_fd());
                     }
@@ -432,16 +500,21 @@ impl Thread<'_> {
         let vars = room.get(request.vars).unwrap_or(&[]);
         let Some(reply) = worker.replies.get(usize::from(request.header.front_thread)) else {
             log::note("the front names a reply socket that does not exist");
+            if let Some((mail, claim)) = worker.mail.as_ref().zip(request.claim) {
+                mail.done(&claim);
+            }
             worker.channel_requests.fetch_sub(1, Ordering::AcqRel);
             self.room = room;
             return;
         };
+        self.began_ms = began_ms;
         self.score(id.wrapping_add(1), began_ms);
         let client = Client::Channel { id, reply: reply.as_raw_fd() };
         let flight = worker.take_off(self.core, client, vars);
         let head_only = is_head(vars);
         let flying = self.begin();
-        let line = Line { worker, core: self.core, id, reply: reply.as_fd(), flight };
+        let mailbox = worker.mail.as_ref().zip(request.claim);
+        let line = Line { worker, core: self.core, id, reply: reply.as_fd(), mailbox, flight };
         let mut responder = ChannelResponder::new(line, head_only, &mut self.buffer);
         let served = match statics::serve(py, &worker.plan.static_maps, vars, &mut responder) {
             Some(served) => served,

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use proto::channel::SLOT_WORDS;
 use proto::control::{
     AppStart, FromNursery, FromWorker, InheritedListener, START_VARIABLE, ToNursery, ToWorker,
 };
+use proto::mailbox::Mailboxes;
 use sys::fdpass;
 use sys::memory::{SharedWords, memory_file};
 use sys::process::Child;
@@ -63,6 +64,8 @@ struct Nursery {
 pub struct Worker {
     pid: Option<u32>,
     control: Control,
+    /// Counts all workers of the app, from 1.
+    pub birth: u32,
     /// The front's ends of its reply sockets: a front that takes over from a crashed one gets
     /// the same.
     pub replies: Vec<OwnedFd>,
@@ -80,14 +83,26 @@ pub struct AppSide {
     pub workers: BTreeMap<u32, Worker>,
     /// What the next new generation runs.
     next: Option<(Rc<AppLaunch>, Vec<Rc<Listener>>)>,
-    /// Sending and receiving end of the private request queue, if there is a front.
-    queue: Option<(OwnedFd, OwnedFd)>,
+    /// What ties the app to a front, if there is one.
+    tie: Option<Tie>,
+    /// Workers forked so far.
+    births: u32,
     /// Shared with the front, if there is one; it never changes then.
     scoreboard: Rc<SharedWords>,
     seats_max: u32,
     threads: u32,
     front_threads: u32,
     lost: BTreeMap<u32, (Ending, Millis)>,
+}
+
+/// The private channel as the master holds it.
+#[derive(Debug)]
+struct Tie {
+    /// Sending and receiving end of the request queue.
+    queue: (OwnedFd, OwnedFd),
+    mailboxes: Mailboxes,
+    /// What wakes the front's threads.
+    bells: Vec<OwnedFd>,
 }
 
 /// A source of events of the app.
@@ -130,7 +145,7 @@ impl AppSide {
         seats_max: u32,
         machine: AppMachine,
     ) -> io::Result<AppSide> {
-        let queue = (front_threads > 0).then(fdpass::seqpacket_pair).transpose()?;
+        let tie = (front_threads > 0).then(|| Tie::new(front_threads, seats_max)).transpose()?;
         let threads = launch.plan.threads.max(1);
         let scoreboard = new_scoreboard(seats_max, threads)?;
         Ok(AppSide {
@@ -139,7 +154,8 @@ impl AppSide {
             generations: BTreeMap::new(),
             workers: BTreeMap::new(),
             next: Some((Rc::new(launch), listeners)),
-            queue,
+            tie,
+            births: 0,
             scoreboard,
             seats_max,
             front_threads,
@@ -153,9 +169,12 @@ impl AppSide {
         processes.max(1).saturating_mul(3).saturating_add(SPARE_SEATS)
     }
 
-    /// What the front needs to reach the app: the sending end of the queue and the scoreboard.
-    pub fn front_door(&self) -> Option<(&OwnedFd, &SharedWords)> {
-        self.queue.as_ref().map(|(send, _)| (send, &*self.scoreboard))
+    /// What the front needs to reach the app, as [`proto::control::ToFront::AppUp`] has it.
+    pub fn front_door(&self) -> Option<Vec<BorrowedFd<'_>>> {
+        let tie = self.tie.as_ref()?;
+        let mut fds = vec![tie.queue.0.as_fd(), self.scoreboard.fd(), tie.mailboxes.fd()];
+        fds.extend(tie.bells.iter().map(AsFd::as_fd));
+        Some(fds)
     }
 
     /// Threads per worker that the scoreboard shared with the front is laid out for; with a
@@ -192,19 +211,20 @@ impl AppSide {
                 Generation { launch, listeners, scoreboard, nursery: None, retired: false };
             self.generations.insert(number, generation);
         }
-        let (queue, front_threads) = (self.queue.as_ref(), self.front_threads);
+        let (tie, front_threads) = (self.tie.as_ref(), self.front_threads);
         let Some(generation) = self.generations.get_mut(&number) else {
             return Err(io::ErrorKind::NotFound.into());
         };
         let (control, theirs) = Control::pair()?;
-        let queue = queue.map(|(_, receive)| receive.as_fd());
         let start = AppStart {
             plan: generation.launch.plan.clone(),
             app: APP,
             generation: number,
             listeners: inherited(generation),
             control: theirs.as_raw_fd(),
-            queue: queue.map(|fd| fd.as_raw_fd()),
+            queue: tie.map(|tie| tie.queue.1.as_raw_fd()),
+            mailboxes: tie.map(|tie| tie.mailboxes.fd().as_raw_fd()),
+            bells: tie.iter().flat_map(|tie| &tie.bells).map(|bell| bell.as_raw_fd()).collect(),
             scoreboard: generation.scoreboard.fd().as_raw_fd(),
             front_threads,
             master_pid: sys::process::pid(),
@@ -212,7 +232,7 @@ impl AppSide {
         let json = serde_json::to_vec(&start).map_err(io::Error::other)?;
         let start_file = memory_file("propylon-start", &json)?;
         let mut inherit = vec![start_file.as_fd(), theirs.as_fd(), generation.scoreboard.fd()];
-        inherit.extend(queue);
+        inherit.extend(tie.iter().flat_map(|tie| tie.for_workers()));
         inherit.extend(generation.listeners.iter().map(|listener| listener.as_fd()));
         let variable = |(name, value): &(String, String)| (name.into(), value.into());
         let mut env: Vec<(OsString, OsString)> =
@@ -255,10 +275,13 @@ impl AppSide {
             ours.push(front_end);
             worker_ends.push(worker_end);
         }
-        self.workers.insert(seat, Worker { pid: None, control, replies: ours, ended: false });
+        self.births = self.births.wrapping_add(1);
+        let birth = self.births;
+        let newborn = Worker { pid: None, control, birth, replies: ours, ended: false };
+        self.workers.insert(seat, newborn);
         let nursery = self.nursery(generation).ok_or(io::ErrorKind::NotFound)?;
         let fds: Vec<_> = worker_ends.iter().map(AsFd::as_fd).collect();
-        nursery.control.send(&ToNursery::Fork { seat, worker }, &fds)
+        nursery.control.send(&ToNursery::Fork { seat, worker, birth }, &fds)
     }
 
     fn nursery(&self, generation: u64) -> Option<&Nursery> {
@@ -406,6 +429,22 @@ impl AppSide {
             }
             events.extend(more);
         }
+    }
+}
+
+impl Tie {
+    fn new(front_threads: u32, seats_max: u32) -> io::Result<Tie> {
+        Ok(Tie {
+            queue: fdpass::seqpacket_pair()?,
+            mailboxes: Mailboxes::create(front_threads, seats_max)?,
+            bells: (0..front_threads).map(|_| sys::eventfd::new()).collect::<io::Result<_>>()?,
+        })
+    }
+
+    /// What a nursery inherits of it.
+    fn for_workers(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let first = [self.queue.1.as_fd(), self.mailboxes.fd()];
+        first.into_iter().chain(self.bells.iter().map(AsFd::as_fd))
     }
 }
 

@@ -190,12 +190,12 @@ impl FrontSide {
         &self,
         number: u64,
         app: u16,
-        seat: u32,
+        (seat, birth): (u32, u32),
         replies: &[OwnedFd],
     ) -> io::Result<()> {
         let process = self.processes.get(&number).ok_or(io::ErrorKind::NotFound)?;
         let fds: Vec<_> = replies.iter().map(AsFd::as_fd).collect();
-        process.control.send(&ToFront::WorkerUp { app, seat }, &fds)
+        process.control.send(&ToFront::WorkerUp { app, seat, birth }, &fds)
     }
 
     /// Tells a process to finish; one that cannot hear is killed.

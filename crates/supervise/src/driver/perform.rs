@@ -1,7 +1,5 @@
 //! Doing what the machines say, and reloading.
 
-use std::os::fd::AsFd;
-
 use plan::FrontPlan;
 use plan::front::LogLevel;
 
@@ -58,7 +56,7 @@ impl Master<'_> {
         if let (Some(front), Some(worker)) = (&self.front, app.workers.get(&seat)) {
             for process in front.machine.live_processes() {
                 // A front that is gone is noticed when it is reaped.
-                drop(front.worker_up(process, APP, seat, &worker.replies));
+                drop(front.worker_up(process, APP, (seat, worker.birth), &worker.replies));
             }
         }
         if let Err(error) = asked {
@@ -105,12 +103,11 @@ impl Master<'_> {
         let Some(front) = &mut self.front else { return };
         let started = front.start(process, generation).and_then(|pid| {
             if let Some(app) = &self.app
-                && let Some((queue, scoreboard)) = app.front_door()
+                && let Some(fds) = app.front_door()
             {
-                let fds = [queue.as_fd(), scoreboard.fd()];
                 front.app_up(process, APP, app.threads(), &fds)?;
                 for (seat, worker) in &app.workers {
-                    front.worker_up(process, APP, *seat, &worker.replies)?;
+                    front.worker_up(process, APP, (*seat, worker.birth), &worker.replies)?;
                 }
             }
             front.configure(process, generation)?;

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use proto::channel::{REQUEST_HEAD_BYTES, RequestHeader};
+use proto::channel::{BodyPlace, RequestHeader};
 use sys::clock::monotonic_ms;
 use sys::fdpass::send_with_fds;
 use sys::memory::SharedWords;
@@ -18,6 +18,8 @@ use tokio::net::UnixDatagram;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::AppDoor;
+use super::mail::Mail;
 use super::place::{Placed, Upload};
 use super::reply::WorkerSocket;
 use crate::error::{During, Failure, FailureKind};
@@ -43,6 +45,8 @@ pub(super) struct App {
     /// Not watched by the runtime while there is room in it: each request that a worker takes
     /// out would wake every front thread to say so.
     queue: OwnedFd,
+    /// The shorter way, for requests that fit.
+    pub mail: Option<Mail>,
     pub scoreboard: Arc<SharedWords>,
     pub threads: u32,
     gate: Semaphore,
@@ -84,11 +88,12 @@ impl fmt::Debug for Pass {
 struct Waiting<'a>(&'a Cell<usize>);
 
 impl App {
-    pub fn new(queue: OwnedFd, scoreboard: Arc<SharedWords>, threads: u32) -> App {
+    pub fn new(door: AppDoor, mail: Option<Mail>) -> App {
         App {
-            queue,
-            scoreboard,
-            threads: threads.max(1),
+            queue: door.queue,
+            mail,
+            scoreboard: door.scoreboard,
+            threads: door.threads.max(1),
             gate: Semaphore::new(GATE_BASE as usize),
             gate_debt: Cell::new(0),
             waiting: Cell::new(0),
@@ -122,25 +127,50 @@ impl App {
         }
     }
 
+    /// Puts the request into a mailbox, and wakes a worker if one sleeps. `None` if it has to
+    /// take the longer way ([`App::send`]).
+    pub fn post(&self, header: &RequestHeader, vars: &[u8], placed: &Placed) -> Option<u32> {
+        let mail = self.mail.as_ref().filter(|_| placed.place == BodyPlace::Inline)?;
+        let parts: [&[u8]; 3] = [&header.encode(), vars, &placed.inline];
+        let mailbox = mail.post(header.id, &parts).or_else(|| {
+            let workers = self.workers.borrow();
+            mail.reclaim(|known| workers.values().any(|worker| worker.claimant() == known));
+            mail.post(header.id, &parts)
+        })?;
+        self.wake_one(mail);
+        Some(mailbox)
+    }
+
+    /// Wakes workers that sleep although there are requests in mailboxes: somebody who should
+    /// have taken them is gone, or has only just come.
+    pub fn wake_for_mail(&self) {
+        let Some(mail) = &self.mail else { return };
+        for _ in 0..mail.waiting() {
+            if !self.wake_one(mail) {
+                return;
+            }
+        }
+    }
+
+    fn wake_one(&self, mail: &Mail) -> bool {
+        let workers = self.workers.borrow();
+        let sleeper = workers.values().find(|worker| mail.must_wake(worker.seat()));
+        if let Some(sleeper) = sleeper {
+            sleeper.wake();
+        }
+        sleeper.is_some()
+    }
+
     /// Puts the request into the queue: one datagram, waiting for room if the queue is full.
     /// Returns the bytes sent, and whether the body still flows.
     pub async fn send(
         &self,
-        id: u64,
-        front_thread: u16,
+        header: &RequestHeader,
         vars: &[u8],
         placed: Placed,
         patience: Duration,
     ) -> Result<(u64, Upload), Failure> {
-        let mut head = Vec::with_capacity(REQUEST_HEAD_BYTES);
-        RequestHeader {
-            id,
-            front_thread,
-            body: placed.place,
-            body_bytes: placed.bytes,
-            vars_bytes: vars.len() as u32,
-        }
-        .encode(&mut head);
+        let head = header.encode();
         let pieces = [IoSlice::new(&head), IoSlice::new(vars), IoSlice::new(&placed.inline)];
         let beside: Vec<_> = placed.descriptor.iter().map(AsFd::as_fd).collect();
         let queue = self.queue.as_fd();

@@ -1,8 +1,8 @@
 //! The front's side of the private channel to our own workers (`proto::channel` has the picture).
 //!
 //! Rooms: `slots` (requests under way, by id), `app` (one app: its queue, its workers, the gate
-//! before it), `reply` (frames from workers to the requests that wait), `place` (where a
-//! request's body travels), `body` (the answer's body).
+//! before it), `mail` (this thread's mailboxes), `reply` (what workers say to the requests that
+//! wait), `place` (where a request's body travels), `body` (the answer's body).
 //!
 //! Invariants: a request whose future is dropped before it was sent is never sent; at most
 //! `gate` requests of this thread are in an app's queue or workers, the others wait here, where
@@ -11,6 +11,7 @@
 
 mod app;
 mod body;
+mod mail;
 mod place;
 mod reply;
 mod slots;
@@ -20,16 +21,19 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 
 use message::BodyLength;
 use plan::front::UpstreamCall;
+use proto::channel::{REQUEST_HEAD_BYTES, RequestHeader};
+use proto::mailbox::Mailboxes;
 use sys::memory::SharedWords;
 use tokio::time::Instant;
 
 use self::app::App;
-use self::place::Placed;
+use self::mail::Mail;
+use self::place::{Placed, Upload};
 use self::reply::Inbox;
 use self::slots::{Event, Slots, Ticket};
 use crate::CallError;
@@ -43,6 +47,60 @@ pub(crate) use self::body::AppBody;
 /// One front thread's channels to the apps of the same master. Cloning shares them.
 #[derive(Clone)]
 pub struct AppChannels(Rc<Channels>);
+
+/// What a front thread needs to reach an app.
+#[derive(Debug)]
+pub struct AppDoor {
+    /// Sending end of its request queue.
+    pub queue: OwnedFd,
+    /// Who works on what.
+    pub scoreboard: Arc<SharedWords>,
+    /// Request threads per worker.
+    pub threads: u32,
+    /// The mailboxes, and the eventfd by which workers wake this thread.
+    pub mail: Option<(Arc<Mailboxes>, OwnedFd)>,
+}
+
+thread_local! {
+    /// Apps of this thread that have mailboxes.
+    static MAIL: RefCell<Vec<(Weak<App>, Rc<Inbox>)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// To be called when this thread has nothing to do and is about to sleep: what has come into
+/// mailboxes meanwhile is handed over, and workers hear that they have to wake us.
+pub fn before_sleep() {
+    each_mail(|app, mail, inbox| {
+        if mail.is_woken_before_sleep() {
+            inbox.collect(app);
+        }
+    });
+}
+
+/// To be called when this thread has slept.
+pub fn after_sleep() {
+    each_mail(|app, mail, inbox| {
+        mail.is_awake();
+        inbox.collect(app);
+    });
+}
+
+/// Hands over what has come into mailboxes. To be called now and then while this thread is so
+/// busy that it never sleeps.
+pub fn look() {
+    each_mail(|app, _, inbox| inbox.collect(app));
+}
+
+fn each_mail(mut each: impl FnMut(&App, &Mail, &Inbox)) {
+    MAIL.with_borrow(|known| {
+        for (app, inbox) in known {
+            if let Some(app) = app.upgrade()
+                && let Some(mail) = &app.mail
+            {
+                each(&app, mail, inbox);
+            }
+        }
+    });
+}
 
 struct Channels {
     /// Number of this front thread: where replies come.
@@ -66,22 +124,30 @@ impl AppChannels {
         AppChannels(Rc::new(Channels { thread, apps: RefCell::default(), slots, inbox }))
     }
 
-    /// An app is there: the sending end of its queue (a duplicate for this thread), its
-    /// scoreboard, and the request threads of each worker. Replaces an app of the same number.
-    pub fn add_app(&self, app: u16, queue: OwnedFd, scoreboard: Arc<SharedWords>, threads: u32) {
-        let channel = App::new(queue, scoreboard, threads);
-        self.0.apps.borrow_mut().insert(app, Rc::new(channel));
+    /// An app is there. Replaces an app of the same number. Mailboxes that cannot be used are
+    /// done without.
+    pub fn add_app(&self, app: u16, mut door: AppDoor) {
+        let mail = door.mail.take();
+        let mail = mail.and_then(|(boxes, bell)| Mail::new(boxes, self.0.thread, bell).ok());
+        let channel = Rc::new(App::new(door, mail));
+        MAIL.with_borrow_mut(|known| {
+            known.retain(|(app, _)| app.strong_count() > 0);
+            if channel.mail.is_some() {
+                known.push((Rc::downgrade(&channel), self.0.inbox.clone()));
+            }
+        });
+        self.0.apps.borrow_mut().insert(app, channel);
     }
 
-    /// A worker is about to accept: this thread's end of its reply socket. Must be called inside
-    /// a `LocalSet`.
+    /// A worker is about to accept: this thread's end of its reply socket. `birth` counts the
+    /// workers of the app. Must be called inside a `LocalSet`.
     ///
     /// # Errors
     /// The app is not known, or the descriptor cannot be watched.
-    pub fn add_worker(&self, app: u16, seat: u32, replies: OwnedFd) -> io::Result<()> {
+    pub fn add_worker(&self, app: u16, seat: u32, birth: u32, replies: OwnedFd) -> io::Result<()> {
         let app = self.0.apps.borrow().get(&app).cloned();
         let app = app.ok_or(io::ErrorKind::NotFound)?;
-        reply::watch_worker(&app, &self.0.inbox, seat, replies)
+        reply::watch_worker(&app, &self.0.inbox, (seat, birth), replies)
     }
 
     /// Whether an app of that number has been added.
@@ -137,8 +203,21 @@ impl AppChannels {
         let placed = Placed::new(vars.len(), body)?;
         let pass = app.enter(call.connect_timeout).await?;
         let ticket = Ticket::open(&self.0.slots, pass);
-        let (sent, upload) =
-            app.send(ticket.id(), self.0.thread, &vars, placed, call.send_timeout).await?;
+        let header = RequestHeader {
+            id: ticket.id(),
+            front_thread: self.0.thread,
+            body: placed.place,
+            body_bytes: placed.bytes,
+            vars_bytes: vars.len() as u32,
+        };
+        let (sent, upload) = match app.post(&header, &vars, &placed) {
+            Some(mailbox) => {
+                ticket.is_posted(mailbox);
+                let bytes = REQUEST_HEAD_BYTES + vars.len() + placed.inline.len();
+                (bytes as u64, Upload::none())
+            }
+            None => app.send(&header, &vars, placed, call.send_timeout).await?,
+        };
         attempt.connect_time = Some(std::time::Duration::ZERO);
         attempt.bytes_sent = sent;
         let mut deadline = Instant::now() + call.read_timeout;

@@ -34,6 +34,11 @@ pub(super) struct Placed {
 pub(super) struct Upload(Option<Weak<()>>);
 
 impl Upload {
+    /// The body has been sent whole.
+    pub fn none() -> Upload {
+        Upload(None)
+    }
+
     /// Whether the client is still sending: the worker cannot be asked for its answer yet.
     pub fn is_flowing(&self) -> bool {
         self.0.as_ref().is_some_and(|flows| flows.strong_count() != 0)
@@ -79,7 +84,7 @@ impl Placed {
     /// with the body, or when the client lets go, or when the worker does or takes nothing for
     /// `patience`.
     pub fn start_upload(self, patience: Duration) -> Upload {
-        let Some((mut socket, mut pieces)) = self.upload else { return Upload(None) };
+        let Some((mut socket, mut pieces)) = self.upload else { return Upload::none() };
         let flows = Rc::new(());
         let upload = Upload(Some(Rc::downgrade(&flows)));
         tokio::task::spawn_local(async move {

@@ -15,6 +15,7 @@ use proto::channel::{
     FLAG_END, REPLY_FRAME_BYTES_MAX, REPLY_HEAD_BYTES, ReplyHead, ReplyHeader, ReplyKind,
     SLOT_WORDS,
 };
+use proto::mailbox::claimant;
 use sys::fdpass::{recv_many_with_fds, send_with_fds};
 use tokio::io::Interest;
 use tokio::net::UnixDatagram;
@@ -44,6 +45,8 @@ pub(super) struct WorkerSocket {
     socket: UnixDatagram,
     key: WorkerKey,
     seat: u32,
+    /// As mailboxes name it.
+    claimant: u32,
     /// The seat has been given to another worker: the scoreboard is not about this one any more.
     superseded: Cell<bool>,
     buried: Cell<bool>,
@@ -61,9 +64,29 @@ impl WorkerSocket {
     /// Tells the worker that nobody waits for that answer any more. A socket that is full has a
     /// worker behind it that is behind with much else; it finds out at its end.
     fn cancel(&self, id: u64) {
-        let frame = ReplyHeader { id, kind: ReplyKind::Cancel, flags: 0, head_bytes: 0 }.encode();
+        self.say(id, ReplyKind::Cancel);
+    }
+
+    /// Tells the worker, which sleeps, that there is a request in a mailbox. A socket that is
+    /// full wakes it as well.
+    pub fn wake(&self) {
+        self.say(0, ReplyKind::Wake);
+    }
+
+    fn say(&self, id: u64, kind: ReplyKind) {
+        let frame = ReplyHeader { id, kind, flags: 0, head_bytes: 0 }.encode();
         let socket = self.socket.as_fd();
         let _ = send_with_fds(socket, &[IoSlice::new(&frame)], &[], libc::MSG_DONTWAIT);
+    }
+
+    /// Its place on the scoreboard and among the sleepers.
+    pub fn seat(&self) -> u32 {
+        self.seat
+    }
+
+    /// As mailboxes name it.
+    pub fn claimant(&self) -> u32 {
+        self.claimant
     }
 }
 
@@ -96,7 +119,7 @@ impl App {
 pub(super) fn watch_worker(
     app: &Rc<App>,
     inbox: &Rc<Inbox>,
-    seat: u32,
+    (seat, birth): (u32, u32),
     replies: OwnedFd,
 ) -> io::Result<()> {
     let key = WorkerKey(inbox.next_worker.get());
@@ -105,6 +128,7 @@ pub(super) fn watch_worker(
         socket: watched(replies)?,
         key,
         seat,
+        claimant: claimant(birth),
         superseded: Cell::new(false),
         buried: Cell::new(false),
     });
@@ -115,6 +139,7 @@ pub(super) fn watch_worker(
         before.superseded.set(true);
     }
     app.open_gate();
+    app.wake_for_mail();
     let (app, inbox) = (app.clone(), inbox.clone());
     tokio::task::spawn_local(async move {
         while !worker.buried.get() {
@@ -194,12 +219,27 @@ impl Inbox {
         let found = event(frame.unwrap_or(&[]), descriptors.drain(..));
         let Some((id, event)) = found else { return false };
         let goes_on = !event.is_last();
-        let wanted = self.slots.borrow_mut().deliver(id, event, worker.key);
+        let wanted = self.slots.borrow_mut().deliver(id, event, Some(worker.key));
         if goes_on && !wanted {
             // It was still in the queue when its client went.
             worker.cancel(id);
         }
         true
+    }
+
+    /// Hands over what has come into mailboxes.
+    pub fn collect(&self, app: &App) {
+        if let Some(mail) = &app.mail {
+            mail.collect(|id, reply| self.deliver_reply(id, reply));
+        }
+    }
+
+    fn deliver_reply(&self, id: u64, reply: Option<Vec<u8>>) {
+        let event = reply.and_then(|reply| reply_event(id, reply)).unwrap_or_else(|| {
+            let message = "the worker left an answer that is none".to_owned();
+            Event::Abort { status: 502, message }
+        });
+        self.slots.borrow_mut().deliver(id, event, None);
     }
 
     /// The worker is gone: its requests, by the scoreboard and by what it began to answer, end.
@@ -208,6 +248,13 @@ impl Inbox {
             return;
         }
         app.close_gate();
+        if let Some(mail) = &app.mail {
+            let died = |id| {
+                let _ = self.slots.borrow_mut().deliver(id, Event::Died, None);
+            };
+            mail.bury(worker.claimant, |id, reply| self.deliver_reply(id, reply), died);
+        }
+        app.wake_for_mail();
         let mut slots = self.slots.borrow_mut();
         slots.bury(worker.key);
         if worker.superseded.get() {
@@ -217,7 +264,7 @@ impl Inbox {
             let noted = word.load(Ordering::Acquire);
             let Some(id) = noted.checked_sub(1) else { continue };
             if slots.is_open(id) {
-                slots.deliver(id, Event::Died, worker.key);
+                slots.deliver(id, Event::Died, None);
                 // Only if the next worker on that seat has not written there meanwhile.
                 let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
                 let _ = word.compare_exchange(noted, 0, success, failure);
@@ -232,7 +279,11 @@ fn event(frame: &[u8], mut descriptors: impl Iterator<Item = OwnedFd>) -> Option
     let payload = frame.get(REPLY_HEAD_BYTES..)?;
     let end = header.flags & FLAG_END != 0;
     let event = match header.kind {
-        ReplyKind::Head => head_event(payload, header.head_bytes as usize, end)?,
+        // One copy out of the shared room.
+        ReplyKind::Head => {
+            let bytes = Bytes::copy_from_slice(payload);
+            head_event(bytes, header.head_bytes as usize, end)?
+        }
         ReplyKind::Data => Event::Data { data: Bytes::copy_from_slice(payload), end },
         ReplyKind::File => {
             let offset = u64::from_le_bytes(*payload.first_chunk()?);
@@ -247,14 +298,24 @@ fn event(frame: &[u8], mut descriptors: impl Iterator<Item = OwnedFd>) -> Option
             Event::Abort { status, message }
         }
         // Only we say that.
-        ReplyKind::Cancel => return None,
+        ReplyKind::Cancel | ReplyKind::Wake => return None,
     };
     Some((header.id, event))
 }
 
-fn head_event(payload: &[u8], head_bytes: usize, end: bool) -> Option<Event> {
-    // One copy out of the shared room; every field is a share of it.
-    let bytes = Bytes::copy_from_slice(payload);
+/// The answer in a mailbox, which is whole: nothing else would have been left there.
+fn reply_event(id: u64, reply: Vec<u8>) -> Option<Event> {
+    let header = ReplyHeader::decode(&reply).ok()?;
+    let is_whole = header.kind == ReplyKind::Head && header.flags & FLAG_END != 0;
+    if header.id != id || !is_whole {
+        return None;
+    }
+    let payload = Bytes::from(reply).slice(REPLY_HEAD_BYTES..);
+    head_event(payload, header.head_bytes as usize, true)
+}
+
+/// Every field is a share of the bytes.
+fn head_event(bytes: Bytes, head_bytes: usize, end: bool) -> Option<Event> {
     let mut answer = ResponseHead::new(0, BodyLength::UntilClose);
     let mut length = None;
     let each = |name: Range<usize>, value: Range<usize>| {
@@ -266,7 +327,7 @@ fn head_event(payload: &[u8], head_bytes: usize, end: bool) -> Option<Event> {
             answer.headers.push(header);
         }
     };
-    let (status, reason) = ReplyHead::decode(payload.get(..head_bytes)?, each).ok()?;
+    let (status, reason) = ReplyHead::decode(bytes.get(..head_bytes)?, each).ok()?;
     answer.status = status;
     answer.reason = bytes.slice(reason);
     answer.body = match length {

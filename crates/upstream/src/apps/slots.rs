@@ -3,7 +3,7 @@
 //! An id is the front thread (16 bits), a generation (24 bits) and a place (24 bits): a late
 //! frame for a request that is over finds another generation and is dropped.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::future::poll_fn;
@@ -105,9 +105,10 @@ impl Slots {
     }
 
     /// Hands an event to the request that waits for it; false if nobody does.
-    pub fn deliver(&mut self, id: u64, event: Event, worker: WorkerKey) -> bool {
+    /// `worker` is whose further words belong to it; `None` if there are none.
+    pub fn deliver(&mut self, id: u64, event: Event, worker: Option<WorkerKey>) -> bool {
         let Some(slot) = self.get(id) else { return false };
-        slot.worker = Some(worker);
+        slot.worker = worker.or(slot.worker);
         slot.complete |= event.is_last();
         slot.events.push_back(event);
         if let Some(waker) = slot.waker.take() {
@@ -168,6 +169,8 @@ impl Slots {
 pub(crate) struct Ticket {
     slots: Rc<RefCell<Slots>>,
     id: u64,
+    /// Where it was posted, if it was.
+    mailbox: Cell<Option<u32>>,
     /// Its place before the app, given back when the request is over.
     pass: Pass,
 }
@@ -175,11 +178,16 @@ pub(crate) struct Ticket {
 impl Ticket {
     pub(super) fn open(slots: &Rc<RefCell<Slots>>, pass: Pass) -> Ticket {
         let id = slots.borrow_mut().open();
-        Ticket { slots: slots.clone(), id, pass }
+        Ticket { slots: slots.clone(), id, mailbox: Cell::new(None), pass }
     }
 
     pub(super) fn id(&self) -> u64 {
         self.id
+    }
+
+    /// The request is in that mailbox now.
+    pub(super) fn is_posted(&self, mailbox: u32) {
+        self.mailbox.set(Some(mailbox));
     }
 
     /// What has come already.
@@ -218,6 +226,8 @@ impl Ticket {
 async fn sweep_deadlines(slots: Rc<RefCell<Slots>>) {
     loop {
         tokio::time::sleep(TICK).await;
+        // Nobody is late whose answer is there.
+        super::look();
         let mut slots = slots.borrow_mut();
         if !slots.expire(Instant::now()) {
             slots.swept = false;
@@ -230,7 +240,11 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         let closed = self.slots.borrow_mut().close(self.id);
         if let Err(worker) = closed {
-            self.pass.app().cancel(self.id, worker);
+            let app = self.pass.app();
+            let posted = app.mail.as_ref().zip(self.mailbox.get());
+            if !posted.is_some_and(|(mail, mailbox)| mail.withdraw(mailbox, self.id)) {
+                app.cancel(self.id, worker);
+            }
         }
     }
 }

@@ -22,7 +22,12 @@ pub const LONG: Duration = Duration::from_secs(20);
 
 /// Runs a test as a front thread runs: one thread, local tasks.
 pub fn run(test: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .on_thread_park(upstream::before_sleep)
+        .on_thread_unpark(upstream::after_sleep)
+        .build()
+        .unwrap();
     let local = tokio::task::LocalSet::new();
     local.block_on(&runtime, async {
         tokio::time::timeout(LONG, test).await.expect("the test does not hang");
