@@ -6,14 +6,19 @@ import os
 import pathlib
 import tempfile
 
+import instructions
 import parts
+import publish
 import report
 import stacks
 from growth import growth
 from run import Run
 from tail import tail
 
-PARTS = {"direct": parts.direct, "stack": parts.stack, "front": parts.front, "tail": tail, "growth": growth}
+PARTS = {
+    "direct": parts.direct, "stack": parts.stack, "front": parts.front, "tail": tail, "growth": growth,
+    "instructions": instructions.instructions,
+}  # fmt: skip
 
 
 def main() -> None:
@@ -22,6 +27,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=4, help="length of each measured run")
     parser.add_argument("--full", action="store_true", help="`growth` up to its largest sizes")
+    parser.add_argument("--publish", action="store_true", help="write tables and plots into docs/, and the baseline of `instructions`")
     arguments = parser.parse_args()
     os.environ["PYTHONPATH"] = str(stacks.HERE)
     with tempfile.TemporaryDirectory(prefix="propylon-bench-") as folder:
@@ -30,18 +36,33 @@ def main() -> None:
             if arguments.only in (None, name):
                 part(run)
     save(run)
+    if arguments.publish:
+        into_docs(run)
 
 
 def save(run: Run) -> None:
     """Writes the results beside the build and prints them."""
     results = report.summary(run.results)
-    text = report.markdown(results) + report.growth(run.growth)
+    text = report.markdown(results) + report.growth(run.growth) + instructions.table(run.instructions, instructions.baseline())
     results["growth"] = {series.name: series.as_json() for series in run.growth}
+    results["instructions"] = run.instructions
     output = stacks.ROOT / "build" / "bench"
     output.mkdir(parents=True, exist_ok=True)
     (output / "results.json").write_text(json.dumps(results, indent=1))
     (output / "results.md").write_text(text)
     print(text)
+
+
+def into_docs(run: Run) -> None:
+    """What was measured replaces what docs/performance.md says of it."""
+    docs = stacks.ROOT / "docs"
+    if "tail" in run.results:
+        publish.publish(docs, "tail", report.markdown({"tail": report.summary(run.results)["tail"]}))
+    for series in run.growth:
+        publish.publish(docs, series.name, publish.growth(docs, series))
+    if run.instructions:
+        publish.publish(docs, "instructions", instructions.plain_table(run.instructions))
+        instructions.keep(run.instructions)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ def growth_conf(run: Run, folder: pathlib.Path, port: int, origin: int, servers:
 
 def connections(run: Run) -> Series:
     """Idle keep-alive connections beside 64 busy ones; every stack is up, one is busy at a time."""
+    allow_files(50_000)
     columns = [CPU, MEMORY, Column("kb_each", "KB per idle connection", 2)]
     series = Series("connections", "Idle connections beside 64 busy ones", "idle connections", columns, plots=["cpu_us"])
     with contextlib.ExitStack() as cleaning:
@@ -77,7 +78,7 @@ def connection_rows(run: Run) -> list[tuple[str, list[str], int]]:
     for row in ("propylon http-socket", "bjoern"):
         port = free_port()
         command = stacks.direct("raw", port)[row]
-        rows.append((row, command + ["--http-keepalive", "600"] if "propylon" in row else command, port))
+        rows.append((row, [*command, "--http-keepalive=600"] if "propylon" in row else command, port))
     return rows
 
 

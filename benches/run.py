@@ -27,7 +27,7 @@ class Run:
         self.folder, self.rounds, self.seconds, self.full = folder, rounds, seconds, full
         self.results: dict = {}
         self.growth: list[Series] = []
-        self.instructions: dict = {}
+        self.instructions: dict[str, float] = {}
 
     def cells(self, table: str, column: str, row: str) -> list:
         """The rounds of one cell."""

@@ -26,6 +26,7 @@ const LEVELS: &[(&str, u32)] = &[
     ("pyhost", 4),
     ("front", 5),
     ("propylon", 6),
+    ("instructions", 6),
     ("xtask", 9),
 ];
 
