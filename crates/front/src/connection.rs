@@ -111,10 +111,10 @@ pub async fn serve(thread: Rc<Thread>, mut stream: Stream, mut client: Client) {
             Head::Complete(head) => {
                 client.requests.set(client.requests.get() + 1);
                 thread.counters.requests.fetch_add(1, Ordering::Relaxed);
-                let mut exchange = exchange(&thread, &active, &client, head);
-                exchange.pipelined = pipelined;
-                let after = guarded(&mut wire, &mut exchange).await;
-                idle = Some(exchange.location().manners.keepalive_timeout);
+                // In a box: an idle connection must not be as large as one with a request.
+                let answering = answered(&thread, &active, &client, &mut wire, (head, pipelined));
+                let (after, keepalive_timeout) = Box::pin(answering).await;
+                idle = Some(keepalive_timeout);
                 after
             }
             Head::Refused(error) => {
@@ -134,6 +134,21 @@ pub async fn serve(thread: Rc<Thread>, mut stream: Stream, mut client: Client) {
             }
         }
     }
+}
+
+/// Answers one request whose head is complete; also says how long its location lets the
+/// connection wait for the next one.
+async fn answered(
+    thread: &Rc<Thread>,
+    active: &Rc<Active>,
+    client: &Rc<Client>,
+    wire: &mut Wire,
+    (head, pipelined): (RequestHead, bool),
+) -> (After, Duration) {
+    let mut exchange = exchange(thread, active, client, head);
+    exchange.pipelined = pipelined;
+    let after = guarded(wire, &mut exchange).await;
+    (after, exchange.location().manners.keepalive_timeout)
 }
 
 fn default_server(active: &Active, client: &Client) -> ServerId {
