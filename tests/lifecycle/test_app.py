@@ -9,7 +9,7 @@ import time
 import pytest
 from harness import client
 from harness.load import Load
-from harness.processes import free_port, wait_until
+from harness.processes import descendants, free_port, wait_until
 
 BARE = """\
 import os, time
@@ -227,3 +227,25 @@ def test_the_request_log_is_uwsgis_line(machine):
         r"\(HTTP/1\.1 200\) 1 headers in \d+ bytes \(\d+ switches on core 0\)"
     )
     wait_until(lambda: re.search(line, process.log()), 5, "the request's line")
+
+
+def file_kilobytes(pid):
+    """Pages of files in a process's memory, as the kernel counts them."""
+    with open(f"/proc/{pid}/status") as status:
+        return int(re.search(r"RssFile:\s+(\d+)", status.read())[1])
+
+
+def test_a_master_and_a_nursery_at_rest_let_go_of_what_starting_needed_and_still_replace_a_worker(machine, app):
+    workers = {int(text(app.port, "/pid")) for _ in range(20)}
+    at_rest = [app.pid] + [pid for pid in descendants(app.pid) if pid not in workers and "nursery" in command(pid)]
+    assert len(at_rest) == 2
+    wait_until(lambda: all(file_kilobytes(pid) < 3000 for pid in at_rest), what="a small memory at rest")
+    victim = int(text(app.port, "/pid"))
+    os.kill(victim, signal.SIGKILL)
+    wait_until(lambda: f"{victim}" not in {text(app.port, "/pid") for _ in range(20)}, what="another worker")
+    assert text(app.port) == "version 1"
+
+
+def command(pid):
+    with open(f"/proc/{pid}/cmdline") as line:
+        return line.read()

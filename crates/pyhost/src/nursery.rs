@@ -22,6 +22,8 @@ use sys::{fdpass, users};
 use crate::worker::{self, Listener, Mail, WorkerStart};
 use crate::wsgi::{App, uwsgi_module};
 
+/// A nursery that has had no order for this long goes to sleep.
+const REST_AFTER_MS: u64 = 1000;
 /// Exit code when no app could be loaded and `need-app` is set; uWSGI's.
 const EXIT_NO_APP: i32 = 22;
 
@@ -128,6 +130,7 @@ impl Nursery {
         match App::load(py, &self.plan) {
             Ok(app) => {
                 report(&app, started);
+                load_what_requests_need(py);
                 share_memory(py);
                 self.tell(&FromNursery::Loaded { apps: app.count() });
                 Ok(app)
@@ -143,7 +146,9 @@ impl Nursery {
     /// Forks workers until the master says stop or is gone.
     fn obey(self, py: Python<'_>, app: Option<App>) -> i32 {
         let mut room = vec![0; MESSAGE_BYTES_MAX];
+        let mut rested = false;
         loop {
+            rested = rested || self.rest(py);
             let order = match self.next_order(py, &mut room) {
                 Ok(Some(order)) => order,
                 Ok(None) => continue,
@@ -153,6 +158,7 @@ impl Nursery {
                 }
             };
             let Order::Fork { seat, number, birth, control, replies } = order else { return 0 };
+            rested = false;
             match fork_twice(py) {
                 Ok(Forked::Nursery { pid }) => self.tell(&FromNursery::Forked { seat, pid }),
                 Ok(Forked::Worker) => {
@@ -173,6 +179,19 @@ impl Nursery {
                 Err(error) => worker::note(&format!("cannot fork a worker: {error}")),
             }
         }
+    }
+
+    /// When the master has nothing more to say for now, what only loading needed is given back
+    /// to the kernel; whether it was.
+    fn rest(&self, py: Python<'_>) -> bool {
+        let control = [self.control.as_fd()];
+        let said = py.detach(|| sys::poll::readable(&control, Some(REST_AFTER_MS)));
+        if let Err(error) = py.check_signals() {
+            error.print(py);
+        }
+        let quiet = said.is_ok_and(|ready| !ready.contains(&true));
+        // Without `/proc` the pages stay.
+        quiet && sys::resident::release_file_pages().is_ok()
     }
 
     /// Waits for the master's next message; `None` if a signal came or it made no sense.
@@ -379,6 +398,18 @@ fn set_title(titles: &TitlePlan, role: &str) {
     let prefix = titles.prefix.as_deref().unwrap_or_default();
     let append = titles.append.as_deref().unwrap_or_default();
     sys::title::set(&format!("{prefix}{name}{append}"));
+}
+
+/// Python loads the codec of host names when it is used for the first time: by Flask in the first
+/// request, by anything that connects somewhere. Loaded here it is shared, and no request waits
+/// for it.
+fn load_what_requests_need(py: Python<'_>) {
+    let uses_names = |py: Python<'_>| py.import("sys")?.getattr("modules")?.contains("socket");
+    let loaded = uses_names(py)
+        .and_then(|uses| if uses { py.import("encodings.idna").map(drop) } else { Ok(()) });
+    if let Err(error) = loaded {
+        error.print(py);
+    }
 }
 
 /// What has been imported is shared with the workers as long as the collector does not touch it.

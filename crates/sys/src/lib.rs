@@ -5,7 +5,8 @@
 //! words), [`clock`], [`process`] (start, reap, kill, daemonise), [`signals`] (signalfd),
 //! [`users`] (look-ups, dropping privileges for good), [`listen`] (listening sockets), [`poll`],
 //! [`files`] (pid files, log files, limits), [`title`], [`futex`] (sleeping threads),
-//! [`epoll`], [`eventfd`], [`socket`] (streams without waiting).
+//! [`epoll`], [`eventfd`], [`socket`] (streams without waiting), [`resident`] (memory that only
+//! start-up needed).
 //!
 //! Invariant: every descriptor made here is close-on-exec; a child gets only what
 //! [`process::Child::inherit`] names.
@@ -22,6 +23,7 @@ pub mod listen;
 pub mod memory;
 pub mod poll;
 pub mod process;
+pub mod resident;
 pub mod send;
 pub mod signals;
 pub mod socket;

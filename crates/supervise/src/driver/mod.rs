@@ -38,6 +38,9 @@ const TERM_DRAIN_MS: Millis = 10_000;
 /// …and this long after QUIT, unless `worker_shutdown_timeout` says otherwise.
 const QUIT_DRAIN_MS: Millis = 60_000;
 
+/// After so long without any event the master sleeps.
+const REST_AFTER_MS: Millis = 1000;
+
 /// Where the service is on its way to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Course {
@@ -61,6 +64,8 @@ pub(crate) struct Master<'a> {
     exit_code: i32,
     app_ended: bool,
     front_ended: bool,
+    /// Nothing has happened since what only the last event needed was given back to the kernel.
+    rests: bool,
     /// Removed when the master ends.
     _pid_files: Vec<VanishingFile>,
 }
@@ -118,9 +123,18 @@ impl Master<'_> {
         }
         let now = monotonic_ms();
         let timeout = self.next_deadline().map(|deadline| deadline.saturating_sub(now));
+        let rest = (!self.rests).then_some(REST_AFTER_MS);
+        let timeout = timeout.into_iter().chain(rest).min();
         // Out of memory for a list of descriptors: nothing to do but try again.
         let Ok(ready) = sys::poll::readable(&fds, timeout) else { return };
         drop(fds);
+        let quiet = !ready.contains(&true) && !self.is_due();
+        if quiet && !self.rests {
+            // Reading a configuration and starting processes is most of the code a master ever
+            // uses. Without `/proc` the pages stay.
+            let _ = sys::resident::release_file_pages();
+        }
+        self.rests = quiet;
         for (source, _) in sources.iter().zip(ready).filter(|(_, ready)| *ready) {
             match source {
                 Source::Signals => self.read_signals(),
@@ -136,10 +150,14 @@ impl Master<'_> {
                 }
             }
         }
-        if self.next_deadline().is_some_and(|deadline| monotonic_ms() >= deadline) {
+        if self.is_due() {
             self.app_events(vec![AppEvent::Tick]);
             self.front_events(vec![FrontEvent::Tick]);
         }
+    }
+
+    fn is_due(&self) -> bool {
+        self.next_deadline().is_some_and(|deadline| monotonic_ms() >= deadline)
     }
 
     fn next_deadline(&self) -> Option<Millis> {

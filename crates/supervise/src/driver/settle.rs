@@ -58,6 +58,7 @@ pub(super) fn settle(
         exit_code: 0,
         app_ended: false,
         front_ended: false,
+        rests: false,
         _pid_files: pid_files,
     };
     let mut app_actions = Vec::new();
