@@ -139,11 +139,21 @@ pub fn receive_into(
 
 /// Whether a read would find something: bytes, the end or an error.
 pub fn has_input(socket: BorrowedFd<'_>) -> bool {
+    peek(socket).map_or_else(|error| error.kind() != io::ErrorKind::WouldBlock, |_| true)
+}
+
+/// Whether there are bytes that nobody has read: a close would be seen as a reset.
+pub fn has_unread_bytes(socket: BorrowedFd<'_>) -> bool {
+    peek(socket).is_ok_and(|count| count > 0)
+}
+
+/// How much of one byte could be read.
+fn peek(socket: BorrowedFd<'_>) -> io::Result<usize> {
     let mut byte = [0u8; 1];
     let flags = libc::MSG_DONTWAIT | libc::MSG_PEEK;
     // SAFETY: the room is one byte long, as is said.
     let count = unsafe { libc::recv(socket.as_raw_fd(), byte.as_mut_ptr().cast(), 1, flags) };
-    count >= 0 || io::Error::last_os_error().kind() != io::ErrorKind::WouldBlock
+    usize::try_from(count).map_err(|_| io::Error::last_os_error())
 }
 
 /// Sends as much as the socket takes. `more` tells the kernel that the rest follows at once.

@@ -252,7 +252,7 @@ impl Connection {
                 }
                 self.handle_buffered(scratch, settings)
             }
-            After::Close if self.input.is_empty() && !self.has_more_input() => Turn::Close,
+            After::Close if self.input.is_empty() && !self.has_unread_bytes() => Turn::Close,
             After::Close | After::Linger => {
                 self.input = BytesMut::new();
                 socket::finish_sending(self.socket.as_fd());
@@ -267,8 +267,8 @@ impl Connection {
     }
 
     /// A web server in front sends nothing behind its one request, so only HTTP is asked.
-    fn has_more_input(&self) -> bool {
-        self.protocol() == Protocol::Http && socket::has_input(self.socket.as_fd())
+    fn has_unread_bytes(&self) -> bool {
+        self.protocol() == Protocol::Http && socket::has_unread_bytes(self.socket.as_fd())
     }
 
     fn linger(&mut self, mut left: usize, scratch: &mut Scratch) -> Turn {

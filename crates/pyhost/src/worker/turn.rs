@@ -28,7 +28,8 @@ use proto::channel::REQUEST_BYTES_MAX;
 const BATCH_EVENTS: usize = 64;
 /// Requests served one after the other from one connection before others get their turn.
 const PIPELINED_MAX: u32 = 32;
-/// Requests taken from the front one after the other before other events get their turn.
+/// Requests taken from the front, or connections from one listener, one after the other before
+/// other events get their turn.
 const EAGER_MAX: u32 = 16;
 /// The same for requests in mailboxes, and for so many milliseconds (the request that goes on
 /// for longer excepted).
@@ -59,6 +60,11 @@ pub struct Finding {
     mail_left: u32,
     /// When epoll was asked last.
     asked_ms: u64,
+    /// The events of this batch were there without waiting for them: there is much to do.
+    busy: bool,
+    /// The listener that a connection came from, and how many more are taken from it without
+    /// asking epoll, when there is much to do.
+    arriving: (u64, u32),
 }
 
 impl Finding {
@@ -69,6 +75,8 @@ impl Finding {
             eager: 0,
             mail_left: MAIL_MAX,
             asked_ms: 0,
+            busy: false,
+            arriving: (FIRST_LISTENER, 0),
         }
     }
 }
@@ -192,12 +200,8 @@ impl Thread<'_> {
             if let Some(work) = self.take_mail(&mut finding) {
                 return Some(work);
             }
-            if finding.eager > 0 {
-                finding.eager -= 1;
-                if let Some(work) = self.handle_queue() {
-                    return Some(work);
-                }
-                finding.eager = 0;
+            if let Some(work) = self.take_more(&mut finding) {
+                return Some(work);
             }
             let now = monotonic_ms();
             let next = self.next_deadline_ms();
@@ -213,6 +217,7 @@ impl Thread<'_> {
                 NEVER => None,
                 next => Some(next - now),
             };
+            finding.busy = at_once;
             if !at_once && let Some(work) = self.fall_asleep(&mut finding) {
                 return Some(work);
             }
@@ -243,6 +248,26 @@ impl Thread<'_> {
                 return Some(Work::Signal);
             }
         }
+    }
+
+    /// Looks again where the last request came from.
+    fn take_more(&mut self, finding: &mut Finding) -> Option<Work> {
+        if finding.eager > 0 {
+            finding.eager -= 1;
+            if let Some(work) = self.handle_queue() {
+                return Some(work);
+            }
+            finding.eager = 0;
+        }
+        let (listener, more) = finding.arriving;
+        if more > 0 {
+            finding.arriving = (listener, more - 1);
+            if let Some(work) = self.handle_listener(listener) {
+                return Some(work);
+            }
+            finding.arriving = (listener, 0);
+        }
+        None
     }
 
     /// Takes a request out of a mailbox, unless it is the turn of other events.
@@ -314,10 +339,10 @@ impl Thread<'_> {
                 }
             }
             token if token & CONNECTION_BIT == 0 => {
-                let index = usize::try_from(token - FIRST_LISTENER).ok()?;
-                let connection = worker.accept(index)?;
-                // The request is usually there already.
-                return self.advance(connection, Connection::handle_event);
+                let work = self.handle_listener(token);
+                let more = if work.is_some() && finding.busy { EAGER_MAX } else { 0 };
+                finding.arriving = (token, more);
+                return work;
             }
             token => {
                 let connection = {
@@ -334,6 +359,13 @@ impl Thread<'_> {
         }
         worker.finish_if_done();
         None
+    }
+
+    fn handle_listener(&mut self, token: u64) -> Option<Work> {
+        let index = usize::try_from(token - FIRST_LISTENER).ok()?;
+        let connection = self.worker.accept(index)?;
+        // The request is usually there already.
+        self.advance(connection, Connection::handle_event)
     }
 
     fn handle_queue(&mut self) -> Option<Work> {
