@@ -26,6 +26,9 @@ const DRAIN: Duration = Duration::from_millis(300);
 /// Pause after accept(2) failed because descriptors are used up.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How late naps may end (`upstream::before_sleep`).
+const TIMER_SLACK: Duration = Duration::from_micros(5);
+
 /// What the control loop tells a thread.
 #[derive(Debug)]
 pub enum Order {
@@ -109,6 +112,7 @@ pub fn start(
     told: UnboundedSender<Told>,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
     std::thread::Builder::new().name(format!("front-{number}")).spawn(move || {
+        sys::clock::set_timer_slack(TIMER_SLACK);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .enable_time()

@@ -41,6 +41,14 @@ fn read(clock: libc::clockid_t) -> libc::timespec {
     time
 }
 
+/// Lets this thread's sleeps end so late at most; the kernel's default is 50 µs.
+pub fn set_timer_slack(slack: std::time::Duration) {
+    let nanoseconds = libc::c_ulong::try_from(slack.as_nanos()).unwrap_or(libc::c_ulong::MAX);
+    // SAFETY: takes numbers only. It cannot fail, but for kernels without timer slack, where
+    // there is nothing to set.
+    unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, nanoseconds) };
+}
+
 /// The time of day.
 pub fn wall() -> SystemTime {
     SystemTime::now()

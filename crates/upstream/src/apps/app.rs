@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use proto::channel::{BodyPlace, RequestHeader};
-use sys::clock::monotonic_ms;
+use sys::clock::monotonic_us;
 use sys::fdpass::send_with_fds;
 use sys::memory::SharedWords;
 use tokio::io::Interest;
@@ -20,6 +20,7 @@ use tokio::time::timeout;
 
 use super::AppDoor;
 use super::mail::Mail;
+use super::pace::Pace;
 use super::place::{Placed, Upload};
 use super::reply::WorkerSocket;
 use crate::error::{During, Failure, FailureKind};
@@ -29,15 +30,6 @@ use crate::error::{During, Failure, FailureKind};
 const GATE_BASE: u32 = 4;
 /// Requests per worker thread: one being executed, one that is next without a round trip.
 const GATE_PER_THREAD: u32 = 2;
-/// An app that answers quickly gets as many more as it answers in this time: the busier both
-/// sides are, the less often they wake each other.
-const AHEAD_MS: u64 = 2;
-/// And so many at most.
-const AHEAD_MAX: u64 = 58;
-/// How many answers the speed is measured by.
-const PACE_ANSWERS: u64 = 32;
-/// A measured speed is believed for so long.
-const PACE_MS: u64 = 100;
 /// Requests of this thread that wait before the gate; more are refused at once (503).
 const WAITING_MAX: usize = 4096;
 
@@ -54,17 +46,9 @@ pub(super) struct App {
     gate_debt: Cell<usize>,
     waiting: Cell<usize>,
     pace: Pace,
-    pub workers: RefCell<HashMap<u32, Rc<WorkerSocket>>>,
-}
-
-/// How quickly the app answers this thread.
-#[derive(Default)]
-struct Pace {
-    /// Answers since `since_ms`.
-    answers: Cell<u64>,
-    since_ms: Cell<u64>,
     /// Places of the gate that the speed has earned.
     ahead: Cell<usize>,
+    pub workers: RefCell<HashMap<u32, Rc<WorkerSocket>>>,
 }
 
 /// A message socket that the runtime of this thread watches; the type is the runtime's only one
@@ -98,14 +82,19 @@ impl App {
             gate_debt: Cell::new(0),
             waiting: Cell::new(0),
             pace: Pace::default(),
+            ahead: Cell::new(0),
             workers: RefCell::default(),
         }
     }
 
     /// Waits for a place.
     pub async fn enter(self: &Rc<App>, patience: Duration) -> Result<Pass, Failure> {
-        if self.pace.ahead.get() > 0 && self.gate.available_permits() <= self.pace.ahead.get() {
-            self.doubt_pace();
+        // Requests pile up: the speed may be that of a better time.
+        if self.ahead.get() > 0
+            && self.gate.available_permits() <= self.ahead.get()
+            && self.pace.is_forgotten(monotonic_us())
+        {
+            self.set_ahead();
         }
         if let Ok(permit) = self.gate.try_acquire() {
             permit.forget();
@@ -214,27 +203,22 @@ impl App {
 impl App {
     /// Counts an answer; every so many of them the gate is set to the speed.
     fn note_answer(&self) {
-        let answers = self.pace.answers.get() + 1;
-        self.pace.answers.set(answers);
-        if answers >= PACE_ANSWERS {
-            let now = monotonic_ms();
-            let elapsed = now.saturating_sub(self.pace.since_ms.replace(now));
-            self.pace.answers.set(0);
-            self.set_ahead(places_ahead(answers, elapsed));
+        if self.pace.note_answer(monotonic_us) {
+            self.set_ahead();
         }
     }
 
-    /// Requests pile up: the speed may be that of a better time.
-    fn doubt_pace(&self) {
-        if monotonic_ms().saturating_sub(self.pace.since_ms.get()) > PACE_MS {
-            self.set_ahead(0);
-        }
-    }
-
-    fn set_ahead(&self, ahead: usize) {
-        let before = self.pace.ahead.replace(ahead);
+    fn set_ahead(&self) {
+        let ahead = self.pace.ahead();
+        let before = self.ahead.replace(ahead);
         self.widen(ahead.saturating_sub(before));
         self.narrow(before.saturating_sub(ahead));
+    }
+
+    /// How long to nap now rather than sleep, if at all.
+    pub fn nap(&self) -> Option<Duration> {
+        let mail = self.mail.as_ref()?;
+        self.pace.nap(mail.waiting(), monotonic_us)
     }
 }
 
@@ -258,22 +242,5 @@ impl Drop for Pass {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
-    }
-}
-
-/// How many places that speed earns.
-fn places_ahead(answers: u64, elapsed_ms: u64) -> usize {
-    let ahead = if elapsed_ms > PACE_MS { 0 } else { answers * AHEAD_MS / elapsed_ms.max(1) };
-    ahead.min(AHEAD_MAX) as usize
-}
-
-#[cfg(test)]
-mod tests {
-    use super::places_ahead;
-
-    #[test]
-    fn the_gate_opens_by_two_milliseconds_of_answers_and_for_a_slow_app_not_at_all() {
-        assert_eq!([0, 1, 4, 64].map(|ms| places_ahead(32, ms)), [58, 58, 16, 1]);
-        assert_eq!([65, 100, 101, 5000].map(|ms| places_ahead(32, ms)), [0; 4]);
     }
 }

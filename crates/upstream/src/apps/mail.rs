@@ -105,10 +105,15 @@ impl Mail {
         withdrawn
     }
 
+    /// Whether something has come.
+    pub fn has_news(&self) -> bool {
+        self.boxes.has_news(self.lane)
+    }
+
     /// The thread is about to sleep. Whether something came at the last moment.
     pub fn is_woken_before_sleep(&self) -> bool {
         self.boxes.front_sleeps(self.lane);
-        let woken = self.boxes.has_news(self.lane);
+        let woken = self.has_news();
         if woken {
             self.boxes.front_is_awake(self.lane);
         }

@@ -1,7 +1,7 @@
 //! The front's side of the private channel to our own workers (`proto::channel` has the picture).
 //!
 //! Rooms: `slots` (requests under way, by id), `app` (one app: its queue, its workers, the gate
-//! before it), `mail` (this thread's mailboxes), `reply` (what workers say to the requests that
+//! before it), `mail` (this thread's mailboxes), `pace` (how quick an app is), `reply` (what workers say to the requests that
 //! wait), `place` (where a request's body travels), `body` (the answer's body).
 //!
 //! Invariants: a request whose future is dropped before it was sent is never sent; at most
@@ -12,6 +12,7 @@
 mod app;
 mod body;
 mod mail;
+mod pace;
 mod place;
 mod reply;
 mod slots;
@@ -68,7 +69,19 @@ thread_local! {
 
 /// To be called when this thread has nothing to do and is about to sleep: what has come into
 /// mailboxes meanwhile is handed over, and workers hear that they have to wake us.
+///
+/// While a quick app has enough to do the thread naps for a moment, and looks then
+/// (`Pace::nap`).
 pub fn before_sleep() {
+    let mut nap = None;
+    each_mail(|app, mail, _| {
+        if !mail.has_news() {
+            nap = nap.or_else(|| app.nap());
+        }
+    });
+    if let Some(nap) = nap {
+        std::thread::sleep(nap);
+    }
     each_mail(|app, mail, inbox| {
         if mail.is_woken_before_sleep() {
             inbox.collect(app);
