@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use message::ResponseHead;
-use proto::http1::{ResponseReader, ResponseStyle};
+use proto::http1::ResponseStyle;
 
 use crate::error::{During, Failure, FailureKind};
 use crate::pool::Connection;
@@ -44,14 +44,15 @@ pub(crate) async fn exchange(
     method_is_head: bool,
     patience: Patience,
 ) -> Result<Head, Failure> {
-    let mut reader = ResponseReader::new(style);
+    connection.reader.restart(style);
     let mut progress =
         Progress { begins: Some(patience.send), received: false, send_failure: None };
     let result = poll_fn(|context| {
         loop {
             progress.send_on(context, connection, sender, &patience)?;
             let bytes_max = patience.head_bytes_max;
-            match reader.next_head(&mut connection.inbox, method_is_head, bytes_max) {
+            let Connection { reader, inbox, .. } = &mut *connection;
+            match reader.next_head(inbox, method_is_head, bytes_max) {
                 Ok(Some(head)) => {
                     let (keep_alive, bytes) = (reader.keep_alive(), reader.head_bytes());
                     return Poll::Ready(Ok(Head { head, keep_alive, bytes }));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use net::{Stream, Watched};
+use proto::http1::{ResponseReader, ResponseStyle};
 
 use crate::peers::Balancer;
 
@@ -20,13 +21,22 @@ pub(crate) struct Connection {
     pub requests: u32,
     /// It served a request before this one.
     pub reused: bool,
+    /// Reads the heads of its answers.
+    pub reader: ResponseReader,
     /// When whoever waits for the peer loses patience.
     pub watched: Watched,
 }
 
 impl Connection {
     pub fn new(stream: Stream, watched: Watched) -> Connection {
-        Connection { stream, inbox: BytesMut::new(), requests: 1, reused: false, watched }
+        Connection {
+            stream,
+            inbox: BytesMut::new(),
+            requests: 1,
+            reused: false,
+            reader: ResponseReader::new(ResponseStyle::Http),
+            watched,
+        }
     }
 
     /// Whether the peer is still there and silent: a connection that says something between two

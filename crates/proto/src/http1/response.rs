@@ -1,9 +1,9 @@
 //! Response heads from upstreams: HTTP/1 status lines and CGI's `Status:` fields.
 
 use bytes::{Bytes, BytesMut};
-use message::{BodyLength, Header, KnownHeader, ResponseHead};
+use message::{BodyLength, Header, HeaderField, KnownHeader, ResponseHead, Slice};
 
-use super::bytes::{TOKEN, all, any_control, decimal, list_items, trimmed};
+use super::bytes::{TOKEN, any_control, decimal, is, list_items, trimmed};
 
 /// How an upstream begins its answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl ResponseError {
 /// Interim (1xx) answers before the final one that are skipped.
 const INTERIM_ANSWERS_MAX: u8 = 16;
 
-/// Reads the heads of answers out of a growing buffer.
+/// Reads the heads of answers out of a growing buffer, line after line as they come.
 #[derive(Clone, Debug)]
 pub struct ResponseReader {
     style: ResponseStyle,
@@ -69,7 +69,14 @@ pub struct ResponseReader {
     interim_answers: u8,
     head_bytes: usize,
     keep_alive: bool,
+    status: Option<Status>,
+    http11: bool,
+    fields: Vec<HeaderField>,
+    framing: Framing,
 }
+
+/// Code and reason.
+type Status = (u16, Slice);
 
 impl ResponseReader {
     /// For answers of that style.
@@ -81,7 +88,18 @@ impl ResponseReader {
             interim_answers: 0,
             head_bytes: 0,
             keep_alive: false,
+            status: None,
+            http11: false,
+            fields: Vec::new(),
+            framing: Framing::default(),
         }
+    }
+
+    /// Makes ready for the answer to the next request, whatever became of the last one.
+    pub fn restart(&mut self, style: ResponseStyle) {
+        self.style = style;
+        self.interim_answers = 0;
+        self.begin();
     }
 
     /// Whether the last head allows the connection to be used again once the body is read.
@@ -105,13 +123,12 @@ impl ResponseReader {
         request_was_head: bool,
         bytes_max: usize,
     ) -> Result<Option<ResponseHead>, ResponseError> {
-        while let Some(end) = self.find_end(buffer, bytes_max)? {
-            let head = buffer.split_to(end).freeze();
-            self.line = 0;
-            self.searched = 0;
+        while self.read_lines(buffer, bytes_max)? {
+            let head = buffer.split_to(self.line).freeze();
             self.head_bytes = head.len();
-            let parsed = self.parse(&head, request_was_head)?;
-            match parsed.status {
+            let answer = self.finish(&head, request_was_head)?;
+            self.begin();
+            match answer.status {
                 101 => return Err(ResponseError::UnexpectedUpgrade),
                 100..=199 => {
                     self.interim_answers += 1;
@@ -119,33 +136,39 @@ impl ResponseReader {
                         return Err(ResponseError::TooManyInterimAnswers);
                     }
                 }
-                _ => return Ok(Some(parsed)),
+                _ => return Ok(Some(answer)),
             }
         }
         Ok(None)
     }
 
-    /// One past the empty line that ends the head.
-    fn find_end(
-        &mut self,
-        buffer: &mut BytesMut,
-        bytes_max: usize,
-    ) -> Result<Option<usize>, ResponseError> {
+    /// Back to the first line.
+    fn begin(&mut self) {
+        self.line = 0;
+        self.searched = 0;
+        self.status = None;
+        self.http11 = false;
+        self.fields.clear();
+        self.framing = Framing::default();
+    }
+
+    /// Takes note of the lines that have come; says whether the empty one is among them, in which
+    /// case `line` is one past it.
+    fn read_lines(&mut self, buffer: &[u8], bytes_max: usize) -> Result<bool, ResponseError> {
         while let Some(found) = memchr::memchr(b'\n', buffer.get(self.searched..).unwrap_or(&[])) {
             let end = self.searched + found;
-            let line = buffer.get(self.line..end).unwrap_or(&[]);
-            let empty = matches!(line, b"" | b"\r");
-            let first = self.line == 0;
-            self.line = end + 1;
+            let at = std::mem::replace(&mut self.line, end + 1);
             self.searched = end + 1;
             if self.searched > bytes_max {
                 return Err(ResponseError::HeadTooLong);
             }
-            if empty && first {
-                return Err(ResponseError::BadStatusLine);
-            }
-            if empty {
-                return Ok(Some(self.searched));
+            let line = buffer.get(at..end).unwrap_or(&[]);
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            match at {
+                0 if line.is_empty() => return Err(ResponseError::BadStatusLine),
+                _ if line.is_empty() => return Ok(true),
+                0 => self.handle_first_line(line)?,
+                _ => self.handle_field_line(line, at)?,
             }
         }
         if self.style == ResponseStyle::Http && !could_be_status_line(buffer) {
@@ -155,92 +178,136 @@ impl ResponseReader {
         if buffer.len() >= bytes_max {
             return Err(ResponseError::HeadTooLong);
         }
-        Ok(None)
+        Ok(false)
     }
 
-    fn parse(
+    fn handle_first_line(&mut self, line: &[u8]) -> Result<(), ResponseError> {
+        match parse_status_line(line) {
+            Some((minor, status)) => {
+                self.http11 = minor >= 1;
+                self.status = Some(status);
+                Ok(())
+            }
+            None if self.style == ResponseStyle::Http || line.starts_with(b"HTTP/") => {
+                Err(ResponseError::BadStatusLine)
+            }
+            None => self.handle_field_line(line, 0),
+        }
+    }
+
+    /// `at` is where the line begins in the head.
+    fn handle_field_line(&mut self, line: &[u8], at: usize) -> Result<(), ResponseError> {
+        let colon = line.iter().position(|&byte| !is(byte, TOKEN));
+        let colon = colon.filter(|&end| end > 0 && line.get(end) == Some(&b':'));
+        let (name, value) = line.split_at(colon.ok_or(ResponseError::BadHeader)?);
+        let value = value.get(1..).unwrap_or(&[]);
+        if any_control(value) && value.iter().any(|byte| is_line_breaker(*byte)) {
+            return Err(ResponseError::BadHeader);
+        }
+        let (start, end) = trimmed(value);
+        let value_at = at + name.len() + 1;
+        let value = value.get(start..end).unwrap_or(&[]);
+        let range = slice(value_at + start, value_at + end);
+        let known = KnownHeader::from_name(name);
+        self.framing.handle_field(known, value, range)?;
+        match known {
+            KnownHeader::Status if self.style == ResponseStyle::Cgi => {
+                if self.status.is_none() {
+                    self.status = Some(parse_status(value, value_at + start)?);
+                }
+            }
+            known if known.is_hop_by_hop() => {}
+            _ => {
+                let name = slice(at, at + name.len());
+                self.fields.push(HeaderField { name, value: range, known });
+            }
+        }
+        Ok(())
+    }
+
+    /// The head is complete.
+    fn finish(
         &mut self,
         head: &Bytes,
         request_was_head: bool,
     ) -> Result<ResponseHead, ResponseError> {
-        let mut at = 0;
         let mut answer = ResponseHead::new(200, BodyLength::UntilClose);
-        let mut http11 = false;
-        let mut has_status = false;
-        let first = memchr::memchr(b'\n', head).unwrap_or(head.len());
-        match parse_status_line(head, first) {
-            Some((minor, status, reason)) => {
-                http11 = minor >= 1;
-                has_status = true;
-                answer.status = status;
-                answer.reason = reason;
-                at = first + 1;
+        for field in &self.fields {
+            if !self.framing.is_nominated(field.name.of(head), head) {
+                answer.headers.push(header(field, head));
             }
-            None if self.style == ResponseStyle::Http || head.starts_with(b"HTTP/") => {
-                return Err(ResponseError::BadStatusLine);
+        }
+        match self.status {
+            Some((status, text)) => {
+                (answer.status, answer.reason) = (status, reason(status, text, head))
+            }
+            None if self.fields.iter().any(|field| field.known == KnownHeader::Location) => {
+                answer.status = 302;
             }
             None => {}
         }
-        let mut framing = Framing::default();
-        while let Some(field) = next_field(head, &mut at)? {
-            framing.handle_field(&field)?;
-            match field.known {
-                KnownHeader::Status if self.style == ResponseStyle::Cgi => {
-                    if !has_status {
-                        (answer.status, answer.reason) = parse_status(&field.value)?;
-                        has_status = true;
-                    }
-                }
-                known if known.is_hop_by_hop() => {}
-                _ => answer.headers.push(field),
-            }
-        }
-        if !has_status && answer.header(KnownHeader::Location).is_some() {
-            answer.status = 302;
-        }
-        framing.drop_nominated(&mut answer);
-        self.keep_alive = self.style == ResponseStyle::Http && framing.keep_alive(http11);
-        answer.body = framing.body(self.style, request_was_head, &answer)?;
+        self.keep_alive = self.style == ResponseStyle::Http && self.framing.keep_alive(self.http11);
+        answer.body = self.framing.body(self.style, request_was_head, &answer)?;
         self.keep_alive &= answer.body != BodyLength::UntilClose;
         Ok(answer)
     }
 }
 
-#[derive(Default)]
+/// A field as a share of its head. A name that is written the usual way needs none.
+fn header(field: &HeaderField, head: &Bytes) -> Header {
+    let name = field.name.of(head);
+    let usual = field.known.name().as_bytes();
+    let name = if name == usual { Bytes::from_static(usual) } else { head.slice_ref(name) };
+    Header { name, value: head.slice_ref(field.value.of(head)), known: field.known }
+}
+
+fn reason(status: u16, text: Slice, head: &Bytes) -> Bytes {
+    let usual = message::reason(status).as_bytes();
+    let text = text.of(head);
+    if text == usual { Bytes::from_static(usual) } else { head.slice_ref(text) }
+}
+
+#[derive(Clone, Debug, Default)]
 struct Framing {
     content_length: Option<u64>,
     chunked: bool,
     unknown_coding: bool,
     close: bool,
     keep: bool,
-    nominated: Vec<Bytes>,
+    nominated: Vec<Slice>,
 }
 
 impl Framing {
-    fn handle_field(&mut self, field: &Header) -> Result<(), ResponseError> {
-        match field.known {
+    /// `range` is where the value stands in the head.
+    fn handle_field(
+        &mut self,
+        known: KnownHeader,
+        value: &[u8],
+        range: Slice,
+    ) -> Result<(), ResponseError> {
+        match known {
             KnownHeader::ContentLength => {
                 if self.content_length.is_some() {
                     return Err(ResponseError::ContentLengthTwice);
                 }
-                let bytes = decimal(&field.value).ok_or(ResponseError::BadContentLength)?;
+                let bytes = decimal(value).ok_or(ResponseError::BadContentLength)?;
                 self.content_length = Some(bytes);
             }
             KnownHeader::TransferEncoding => {
                 if self.chunked || self.unknown_coding {
                     return Err(ResponseError::TransferEncodingTwice);
                 }
-                self.chunked = field.value.eq_ignore_ascii_case(b"chunked");
+                self.chunked = value.eq_ignore_ascii_case(b"chunked");
                 self.unknown_coding = !self.chunked;
             }
             KnownHeader::Connection => {
-                for option in list_items(&field.value) {
+                for option in list_items(value) {
                     if option.eq_ignore_ascii_case(b"close") {
                         self.close = true;
                     } else if option.eq_ignore_ascii_case(b"keep-alive") {
                         self.keep = true;
-                    } else if KnownHeader::from_name(option) == KnownHeader::Unknown {
-                        self.nominated.push(field.value.slice_ref(option));
+                    } else {
+                        self.nominated.push(range);
                     }
                 }
             }
@@ -251,13 +318,12 @@ impl Framing {
 
     /// Fields that Connection declares to be about this connection only (RFC 9110, 7.6.1);
     /// names that somebody decides upon are not given up for that.
-    fn drop_nominated(&self, answer: &mut ResponseHead) {
-        if self.nominated.is_empty() {
-            return;
-        }
-        answer.headers.retain(|header| {
-            !self.nominated.iter().any(|name| header.name.eq_ignore_ascii_case(name))
-        });
+    fn is_nominated(&self, name: &[u8], head: &[u8]) -> bool {
+        !self.nominated.is_empty()
+            && KnownHeader::from_name(name) == KnownHeader::Unknown
+            && (self.nominated.iter())
+                .flat_map(|value| list_items(value.of(head)))
+                .any(|option| option.eq_ignore_ascii_case(name))
     }
 
     fn keep_alive(&self, http11: bool) -> bool {
@@ -295,55 +361,34 @@ fn could_be_status_line(buffer: &[u8]) -> bool {
     buffer.get(..known) == b"HTTP/".get(..known)
 }
 
-/// Minor version, status, reason.
-fn parse_status_line(head: &Bytes, line_end: usize) -> Option<(u8, u16, Bytes)> {
-    let line = head.get(..line_end)?;
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
+/// Minor version and status.
+fn parse_status_line(line: &[u8]) -> Option<(u8, Status)> {
     let [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor @ b'0'..=b'9', b' ', rest @ ..] = line
     else {
         return None;
     };
-    let (status, reason) = parse_status(&head.slice_ref(rest)).ok()?;
-    Some((minor - b'0', status, reason))
+    let status = parse_status(rest, line.len() - rest.len()).ok()?;
+    Some((minor - b'0', status))
 }
 
-/// `200 OK`, `200 ` or `200`.
-fn parse_status(text: &Bytes) -> Result<(u16, Bytes), ResponseError> {
-    let [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] = &text[..] else {
+/// `200 OK`, `200 ` or `200`, which stands at `at` in the head.
+fn parse_status(text: &[u8], at: usize) -> Result<Status, ResponseError> {
+    let [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] = text else {
         return Err(ResponseError::BadStatus);
     };
     let digit = |byte: &u8| u16::from(*byte - b'0');
     let status = digit(a) * 100 + digit(b) * 10 + digit(c);
-    let reason = match rest {
-        [] => &[],
-        [b' ', reason @ ..] if !reason.iter().any(|byte| is_line_breaker(*byte)) => reason,
+    let reason_at = match rest {
+        [] => text.len(),
+        [b' ', reason @ ..] if !reason.iter().any(|byte| is_line_breaker(*byte)) => 4,
         _ => return Err(ResponseError::BadStatus),
     };
-    Ok((status, text.slice_ref(reason)))
+    Ok((status, slice(at + reason_at, at + text.len())))
 }
 
-/// The next field, from `at` on; `None` at the empty line.
-fn next_field(head: &Bytes, at: &mut usize) -> Result<Option<Header>, ResponseError> {
-    let rest = head.get(*at..).unwrap_or(&[]);
-    let end = memchr::memchr(b'\n', rest).ok_or(ResponseError::BadHeader)?;
-    *at += end + 1;
-    let line = &rest[..end];
-    let line = line.strip_suffix(b"\r").unwrap_or(line);
-    if line.is_empty() {
-        return Ok(None);
-    }
-    let colon = memchr::memchr(b':', line).ok_or(ResponseError::BadHeader)?;
-    let (name, value) = (&line[..colon], &line[colon + 1..]);
-    if name.is_empty() || !all(name, TOKEN) {
-        return Err(ResponseError::BadHeader);
-    }
-    if any_control(value) && value.iter().any(|byte| is_line_breaker(*byte)) {
-        return Err(ResponseError::BadHeader);
-    }
-    let (start, end) = trimmed(value);
-    let known = KnownHeader::from_name(name);
-    let (name, value) = (head.slice_ref(name), head.slice_ref(&value[start..end]));
-    Ok(Some(Header { name, value, known }))
+fn slice(start: usize, end: usize) -> Slice {
+    // A head is limited far below 4 GiB.
+    Slice { start: start as u32, end: end as u32 }
 }
 
 /// What would end a line or a text for somebody behind us.
