@@ -1,8 +1,9 @@
 //! Small files that are asked for often, kept in memory.
 //!
-//! Each request looks at the file's metadata (one system call); contents are used as long as
-//! size, times, device and inode stay what they were, so a changed or replaced file is seen by
-//! the very next request.
+//! A request looks at the file's metadata (one system call); contents are used as long as size,
+//! times, device and inode stay what they were, so a changed or replaced file is seen by the very
+//! next request. Only a file that is asked for again and again is looked at less often: from the
+//! [`HOT`]th look within [`LOOK_MS`] on, the looks of that time stand for the others.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,6 +14,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use bytes::Bytes;
+use sys::clock::coarse_ms;
 
 use crate::relay::{Body, FilePart};
 
@@ -20,6 +22,12 @@ use crate::relay::{Body, FilePart};
 pub const KEPT_BYTES_MAX: u64 = 64 * 1024;
 /// Bytes of all kept files of one thread; beyond it the table is emptied.
 const TABLE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// How long looks at a file's metadata stand for others: a hot file that changes is noticed within
+/// this time.
+const LOOK_MS: u64 = 500;
+/// Looks within that time that make a file hot.
+const HOT: u32 = 16;
 
 /// Kept files of one thread, by path.
 #[derive(Debug, Default)]
@@ -35,8 +43,33 @@ struct Table {
 
 #[derive(Debug)]
 struct Kept {
-    identity: Identity,
+    metadata: Metadata,
     contents: Bytes,
+    /// When the looks began that are counted, by [`coarse_ms`].
+    since_ms: u64,
+    looks: u32,
+}
+
+impl Kept {
+    /// Whether the last looks stand for this one.
+    fn is_hot(&self, now_ms: u64) -> bool {
+        self.looks >= HOT && now_ms.saturating_sub(self.since_ms) < LOOK_MS
+    }
+
+    /// A look found the file unchanged.
+    fn note_look(&mut self, now_ms: u64) {
+        if now_ms.saturating_sub(self.since_ms) < LOOK_MS {
+            self.looks += 1;
+            return;
+        }
+        // What was hot stays so at the price of this one look.
+        self.since_ms = now_ms;
+        self.looks = if self.looks >= HOT { HOT } else { 1 };
+    }
+
+    fn found(&self) -> Found {
+        Found::File(self.metadata.clone(), memory(self.contents.clone()))
+    }
 }
 
 /// What changes when a file does.
@@ -91,6 +124,12 @@ impl OpenFiles {
     /// # Errors
     /// As of stat(2), open(2) and read(2).
     pub fn open(&self, path: &[u8]) -> io::Result<Found> {
+        let now_ms = coarse_ms();
+        let mut table = self.table.borrow_mut();
+        let kept = table.files.get_mut(path);
+        if let Some(hot) = kept.as_deref().filter(|kept| kept.is_hot(now_ms)) {
+            return Ok(hot.found());
+        }
         let name = super::paths::as_path(path);
         let metadata = std::fs::metadata(name)?;
         if metadata.is_dir() {
@@ -103,14 +142,14 @@ impl OpenFiles {
             return large(name);
         }
         let identity = Identity::of(&metadata);
-        let mut table = self.table.borrow_mut();
-        if let Some(kept) = table.files.get(path).filter(|kept| kept.identity == identity) {
-            return Ok(Found::File(metadata, memory(kept.contents.clone())));
+        if let Some(kept) = kept.filter(|kept| Identity::of(&kept.metadata) == identity) {
+            kept.note_look(now_ms);
+            return Ok(kept.found());
         }
         let (metadata, contents) = read_small(name)?;
-        let identity = Identity::of(&metadata);
-        if contents.len() as u64 == metadata.len() && !identity.is_fresh() {
-            table.keep(path, Kept { identity, contents: contents.clone() });
+        if contents.len() as u64 == metadata.len() && !Identity::of(&metadata).is_fresh() {
+            let (metadata, contents) = (metadata.clone(), contents.clone());
+            table.keep(path, Kept { metadata, contents, since_ms: now_ms, looks: 1 });
         }
         Ok(Found::File(metadata, memory(contents)))
     }
@@ -171,5 +210,21 @@ mod tests {
         }
         std::fs::remove_file(&path).unwrap();
         assert_eq!(files.open(bytes).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn looks_stand_for_others_only_once_a_file_is_hot_and_only_for_their_time() {
+        let metadata = std::fs::metadata("/").unwrap();
+        let mut kept = Kept { metadata, contents: Bytes::new(), since_ms: 1000, looks: 1 };
+        for _ in 1..HOT {
+            assert!(!kept.is_hot(1000));
+            kept.note_look(1000);
+        }
+        assert!(kept.is_hot(1000 + LOOK_MS - 1) && !kept.is_hot(1000 + LOOK_MS));
+        kept.note_look(1000 + LOOK_MS);
+        assert!(kept.is_hot(1000 + LOOK_MS));
+        kept.looks = 1;
+        kept.note_look(9000);
+        assert!(!kept.is_hot(9000));
     }
 }
