@@ -309,6 +309,7 @@ impl Builder<'_, '_> {
         plan.log_formats = std::mem::take(&mut run.log_formats);
         plan.maps = std::mem::take(&mut run.maps);
         plan.slots = run.variables.slots();
+        plan.reads_upstream_fields = run.variables.reads_upstream_fields();
         plan
     }
 }

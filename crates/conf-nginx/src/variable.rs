@@ -21,6 +21,7 @@ pub enum Meaning {
 pub struct Variables {
     maps: BTreeMap<String, MapId>,
     slots: BTreeMap<String, SlotUse>,
+    reads_upstream_fields: bool,
 }
 
 #[derive(Debug)]
@@ -57,6 +58,8 @@ impl Variables {
         }
         let own = self.slots.get(&name).is_some_and(|entry| entry.defined);
         if let Some(variable) = builtin(&name).or_else(|| if own { None } else { family(&name) }) {
+            self.reads_upstream_fields |=
+                matches!(variable, Variable::UpstreamHttp(_) | Variable::UpstreamCookie(_));
             return Meaning::Known(variable);
         }
         let entry = self.slot(&name);
@@ -73,6 +76,11 @@ impl Variables {
     pub fn undefined(&self) -> impl Iterator<Item = (&str, At)> {
         let unknown = self.slots.iter().filter(|(_, entry)| !entry.defined);
         unknown.filter_map(|(name, entry)| Some((name.as_str(), entry.used_at?)))
+    }
+
+    /// Whether a variable that is used stands for a field of an upstream's answer.
+    pub fn reads_upstream_fields(&self) -> bool {
+        self.reads_upstream_fields
     }
 
     /// How many slots a request needs.

@@ -65,7 +65,7 @@ enum Source {
 
 #[derive(Debug)]
 struct SocketBody {
-    connection: Connection,
+    connection: Box<Connection>,
     /// The rest of the request, while the answer is read already.
     sender: Option<Sender>,
     framing: Framing,
@@ -86,7 +86,7 @@ impl AnswerBody {
     /// A body on a socket. `home` is where the connection goes afterwards, if it may be kept.
     pub(crate) fn socket(
         head: &crate::exchange::Head,
-        connection: Connection,
+        connection: Box<Connection>,
         sender: Sender,
         home: Option<Home>,
         (chosen, patience, begun): (Chosen, Patience, Instant),
@@ -187,6 +187,13 @@ impl AnswerBody {
             Source::Socket(body) => body.is_ended(),
             Source::App(body) => body.is_ended(),
         }
+    }
+
+    /// What [`AnswerBody::next`] does at the end of a body that has been given out whole, without
+    /// waiting: its connection goes back to the pool.
+    pub fn end(&mut self) {
+        debug_assert!(self.is_ended());
+        self.finish();
     }
 
     /// Completes the last attempt's times and counts; to be called when the request is over.

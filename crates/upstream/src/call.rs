@@ -86,7 +86,8 @@ impl Upstreams {
         if let [peer] = balancer.peers.as_slice()
             && let PeerAddress::App(app) = peer.address
         {
-            return self.apps.call(app, &peer.written, call, outgoing).await;
+            // In a box: other calls must not be as large as this one.
+            return Box::pin(self.apps.call(app, &peer.written, call, outgoing)).await;
         }
         self.call_sockets(&balancer, call, outgoing).await
     }
@@ -155,7 +156,7 @@ impl Upstreams {
         chosen: &Chosen,
         request: &mut Request,
         trace: &mut CallTrace,
-    ) -> Result<(crate::exchange::Head, Connection, Option<Home>, Instant), Failure> {
+    ) -> Result<(crate::exchange::Head, Box<Connection>, Option<Home>, Instant), Failure> {
         let begun = Instant::now();
         trace.attempts.push(Attempt::new(chosen.peer().written.clone()));
         let result = loop {
@@ -215,7 +216,7 @@ impl Upstreams {
         request: &mut Request,
         begun: Instant,
         trace: &mut CallTrace,
-    ) -> Result<Connection, Failure> {
+    ) -> Result<Box<Connection>, Failure> {
         let now = sys::clock::coarse_ms();
         let kept = self.pool.take(&chosen.balancer, chosen.index, now);
         let is_kept = kept.is_some();

@@ -1,5 +1,6 @@
 //! Opening a connection to a peer.
 
+use std::borrow::Cow;
 use std::io;
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -26,13 +27,23 @@ pub(crate) async fn connect(
     patience: Duration,
     sender: &mut Sender,
 ) -> Result<Stream, Failure> {
-    match timeout(patience, open(address, sender)).await {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(error)) => Err(Failure::connect(written, &error)),
-        Err(_) => Err(Failure::timed_out(During::Connecting)),
-    }
-    .map_err(|failure| Failure { nothing_received: true, ..failure })
-    .inspect_err(|failure| debug_assert!(failure.kind != FailureKind::InvalidHead))
+    let at_once = unix_name(address).map(|name| open_unix(&name, sender));
+    let opened = match at_once {
+        Some(Err(error)) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        Some(Ok(stream)) => Ok(stream),
+        // In a box: a call over a kept connection must not be as large as one that waits here.
+        _ => match Box::pin(timeout(patience, open(address, sender))).await {
+            Ok(opened) => opened,
+            Err(_) => {
+                let failure = Failure::timed_out(During::Connecting);
+                return Err(Failure { nothing_received: true, ..failure });
+            }
+        },
+    };
+    opened
+        .map_err(|error| Failure::connect(written, &error))
+        .map_err(|failure| Failure { nothing_received: true, ..failure })
+        .inspect_err(|failure| debug_assert!(failure.kind != FailureKind::InvalidHead))
 }
 
 async fn open(address: &Address, sender: &mut Sender) -> io::Result<Stream> {
@@ -43,29 +54,34 @@ async fn open(address: &Address, sender: &mut Sender) -> io::Result<Stream> {
             stream.set_nodelay(true)?;
             Ok(Stream::Tcp(stream))
         }
-        Address::Unix(path) => open_unix(path.as_os_str().as_encoded_bytes(), sender).await,
-        Address::Abstract(name) => {
-            let mut path = vec![0];
-            path.extend_from_slice(name.as_bytes());
-            open_unix(&path, sender).await
+        Address::Unix(_) | Address::Abstract(_) | Address::Inherited(_) => {
+            let unsupported = || io::Error::from(io::ErrorKind::Unsupported);
+            let name = unix_name(address).ok_or_else(unsupported)?;
+            let mut pause = BACKLOG_PAUSE_FIRST;
+            loop {
+                sleep(pause).await;
+                pause = (pause * 2).min(BACKLOG_PAUSE_MAX);
+                match open_unix(&name, sender) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    opened => return opened,
+                }
+            }
         }
-        Address::Inherited(_) => Err(io::Error::from(io::ErrorKind::Unsupported)),
     }
 }
 
-async fn open_unix(path: &[u8], sender: &mut Sender) -> io::Result<Stream> {
-    let mut pause = BACKLOG_PAUSE_FIRST;
-    loop {
-        match sys::socket::connect_unix(path) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                sleep(pause).await;
-                pause = (pause * 2).min(BACKLOG_PAUSE_MAX);
-            }
-            Err(error) => return Err(error),
-            Ok(socket) => {
-                sender.send_at_once(socket.as_fd());
-                return Ok(Stream::Unix(UnixStream::from_std(socket.into())?));
-            }
-        }
+/// A Unix socket's name as the kernel takes it.
+fn unix_name(address: &Address) -> Option<Cow<'_, [u8]>> {
+    match address {
+        Address::Unix(path) => Some(Cow::Borrowed(path.as_os_str().as_encoded_bytes())),
+        Address::Abstract(name) => Some(Cow::Owned([&[0], name.as_bytes()].concat())),
+        Address::Inet(_) | Address::Inherited(_) => None,
     }
+}
+
+/// Connects if the backlog has room; `WouldBlock` if not.
+fn open_unix(name: &[u8], sender: &mut Sender) -> io::Result<Stream> {
+    let socket = sys::socket::connect_unix(name)?;
+    sender.send_at_once(socket.as_fd());
+    Ok(Stream::Unix(UnixStream::from_std(socket.into())?))
 }

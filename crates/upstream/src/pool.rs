@@ -11,7 +11,7 @@ use proto::http1::{ResponseReader, ResponseStyle};
 
 use crate::peers::Balancer;
 
-/// An open connection to a peer.
+/// An open connection to a peer; in a box, because it changes hands several times a request.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub stream: Stream,
@@ -28,15 +28,15 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub fn new(stream: Stream, watched: Watched) -> Connection {
-        Connection {
+    pub fn new(stream: Stream, watched: Watched) -> Box<Connection> {
+        Box::new(Connection {
             stream,
             inbox: BytesMut::new(),
             requests: 1,
             reused: false,
             reader: ResponseReader::new(ResponseStyle::Http),
             watched,
-        }
+        })
     }
 
     /// Whether the peer is still there and silent: a connection that says something between two
@@ -62,7 +62,7 @@ pub(crate) struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    connection: Connection,
+    connection: Box<Connection>,
     balancer: Arc<Balancer>,
     peer: usize,
     since: u64,
@@ -79,7 +79,7 @@ pub(crate) struct Home {
 impl Pool {
     /// Takes a live connection to that peer, the one used last. Dead and stale ones on the way
     /// are closed.
-    pub fn take(&self, balancer: &Arc<Balancer>, peer: usize, now: u64) -> Option<Connection> {
+    pub fn take(&self, balancer: &Arc<Balancer>, peer: usize, now: u64) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
         loop {
             let found = idle
@@ -106,7 +106,7 @@ impl Pool {
 
 impl Home {
     /// Keeps the connection if its group has room and it has not served its time.
-    pub fn keep(&self, connection: Connection, now: u64) {
+    pub fn keep(&self, connection: Box<Connection>, now: u64) {
         let balancer = &self.balancer;
         if balancer.keepalive == 0
             || connection.requests >= balancer.keepalive_requests

@@ -23,12 +23,10 @@ pub async fn relay(
     filler: Option<Box<Filler>>,
 ) -> Outcome {
     let Answer { head, body, trace } = answer;
-    // Only what is made of a Location may itself ask for the fields (`$upstream_http_NAME`).
-    if !call.redirects.is_empty() && head.header(KnownHeader::Location).is_some() {
+    if exchange.active.plan().reads_upstream_fields {
         exchange.upstream.headers.clone_from(&head.headers);
     }
     if let Some(outcome) = ordered(exchange, call, &head) {
-        exchange.upstream.headers = head.headers;
         note(exchange, &body, trace);
         return outcome;
     }
@@ -36,15 +34,13 @@ pub async fn relay(
         && head.status >= 300
         && error_pages::is_intercepted(exchange, head.status)
     {
-        exchange.upstream.headers = head.headers;
         match filler {
-            Some(filler) => store(exchange, body, trace, filler).await,
+            Some(filler) => Box::pin(store(exchange, body, trace, filler)).await,
             None => note(exchange, &body, trace),
         }
         return Outcome::Status(head.status);
     }
-    let mut response = response(exchange, call, &head);
-    exchange.upstream.headers = head.headers;
+    let mut response = response(exchange, call, head);
     let no_body = exchange.method == Method::Head && !exchange.fills_cache;
     if no_body || response.is_bodiless() {
         note(exchange, &body, trace);
@@ -55,12 +51,12 @@ pub async fn relay(
         }
         return Outcome::Respond(response);
     }
-    attach(exchange, &mut response, body, trace, filler).await;
+    attach(exchange, &mut response, body, trace, filler);
     Outcome::Respond(response)
 }
 
 /// Gives a response its body; one that is here already leaves together with the head.
-async fn attach(
+fn attach(
     exchange: &mut Exchange,
     response: &mut Response,
     mut body: AnswerBody,
@@ -77,12 +73,10 @@ async fn attach(
         if let Some(bytes) =
             whole.filter(|bytes| response.length.is_none_or(|length| length == bytes.len() as u64))
         {
-            // Nothing is left to wait for: this gives the connection back to its pool.
-            if let Ok(None) = body.next().await {
-                note(exchange, &body, trace);
-                response.body = Body::Memory(bytes);
-                return;
-            }
+            body.end();
+            note(exchange, &body, trace);
+            response.body = Body::Memory(bytes);
+            return;
         }
     }
     // What is known by now may be asked for while the body is still coming.
@@ -161,16 +155,20 @@ fn keep(exchange: &mut Exchange, head: &ResponseHead) {
 }
 
 /// The response's head as the client gets it.
-pub fn response(exchange: &Exchange, call: &UpstreamCall, head: &ResponseHead) -> Response {
+pub fn response(exchange: &Exchange, call: &UpstreamCall, head: ResponseHead) -> Response {
     let mut response = Response::new(head.status);
-    response.reason = head.reason.clone();
     response.length = match head.body {
         BodyLength::Length(length) => Some(length),
-        BodyLength::None => announced(head),
+        BodyLength::None => announced(&head),
         BodyLength::Chunked | BodyLength::UntilClose => None,
     };
-    response.headers.reserve(head.headers.len());
-    for header in &head.headers {
+    if let Some(charset) = head.header(KnownHeader::XAccelCharset)
+        && !call.ignore_headers.x_accel_charset
+    {
+        response.charset = Some(charset.clone());
+    }
+    response.reason = head.reason;
+    for header in head.headers {
         let hidden = call.hide_headers.iter().any(|hidden| {
             hidden.len() == header.name.len()
                 && hidden.as_bytes().eq_ignore_ascii_case(&header.name)
@@ -178,28 +176,23 @@ pub fn response(exchange: &Exchange, call: &UpstreamCall, head: &ResponseHead) -
         match header.known {
             KnownHeader::ContentLength => {}
             _ if hidden => {}
-            KnownHeader::Server => response.server = Some(header.value.clone()),
-            KnownHeader::Date => response.date = Some(header.value.clone()),
-            KnownHeader::ContentType => response.content_type = Some(header.value.clone()),
+            KnownHeader::Server => response.server = Some(header.value),
+            KnownHeader::Date => response.date = Some(header.value),
+            KnownHeader::ContentType => response.content_type = Some(header.value),
             KnownHeader::Location if !call.redirects.is_empty() => {
                 match redirected(exchange, call, &header.value) {
                     // A path that was made here becomes absolute like any of ours.
                     Some(value) => redirect::set_location(exchange, &mut response, value),
-                    None => response.headers.push(header.clone()),
+                    None => response.headers.push(header),
                 }
             }
             _ if !call.redirects.is_empty() && header.name.eq_ignore_ascii_case(b"refresh") => {
                 let value = refreshed(exchange, call, &header.value);
                 let value = value.unwrap_or_else(|| header.value.clone());
-                response.headers.push(Header { value, ..header.clone() });
+                response.headers.push(Header { value, ..header });
             }
-            _ => response.headers.push(header.clone()),
+            _ => response.headers.push(header),
         }
-    }
-    if let Some(charset) = head.header(KnownHeader::XAccelCharset)
-        && !call.ignore_headers.x_accel_charset
-    {
-        response.charset = Some(charset.clone());
     }
     response
 }

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use cache::{
     CacheKey, Trouble, VaryInputs, lifetime, may_serve_on_trouble, may_serve_while_updating,
 };
-use message::{KnownHeader, Method};
+use message::{KnownHeader, Method, ResponseHead};
 use net::store::{Fill, Filler, LockRules, Lookup, Now, Object, ObjectBody, Store, Waited};
 use plan::Template;
 use plan::front::{CacheUse, LogLevel, UpstreamCall};
@@ -234,12 +234,14 @@ fn stores_method(exchange: &Exchange, rules: &CacheUse) -> bool {
 }
 
 fn serve(exchange: &mut Exchange, call: &UpstreamCall, object: Object) -> Outcome {
-    exchange.upstream.headers.clone_from(&object.head.headers);
+    if exchange.active.plan().reads_upstream_fields {
+        exchange.upstream.headers.clone_from(&object.head.headers);
+    }
     let status = object.head.status;
     if call.intercept_errors && status >= 300 && error_pages::is_intercepted(exchange, status) {
         return Outcome::Status(status);
     }
-    let mut response = answer::response(exchange, call, &object.head);
+    let mut response = answer::response(exchange, call, ResponseHead::clone(&object.head));
     admit_ranges(&mut response);
     response.body = match object.body {
         ObjectBody::Memory(bytes) => {

@@ -75,6 +75,9 @@ pub struct FrontPlan {
     pub maps: Vec<rewrite::MapPlan>,
     /// How many user variable slots a request needs.
     pub slots: u16,
+    /// Some text asks for fields of upstreams' answers (`$upstream_http_NAME`,
+    /// `$upstream_cookie_NAME`): they are kept for it.
+    pub reads_upstream_fields: bool,
 }
 
 /// Process matters of the front.
