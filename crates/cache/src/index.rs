@@ -78,6 +78,11 @@ impl<T> Index<T> {
         self.entries.get_mut(&hash)?.object.as_mut()
     }
 
+    /// When an entry was last asked for, within a second.
+    pub fn last_use(&self, hash: Hash) -> Option<u64> {
+        self.entries.get(&hash).map(|entry| entry.used_monotonic_ms)
+    }
+
     /// Puts an object of so many bytes in, in place of an older one.
     pub fn insert(&mut self, hash: Hash, object: T, bytes: u64, now_monotonic_ms: u64) {
         let old = self.remove(hash);
@@ -128,12 +133,6 @@ impl<T> Index<T> {
     pub fn evict_oldest(&mut self) -> Option<Hash> {
         let (_, hash) = self.order.first_key_value().map(|(key, ())| *key)?;
         self.remove(hash).map(|_| hash)
-    }
-
-    /// Every stored object with the time of its last use.
-    pub fn objects(&mut self) -> impl Iterator<Item = (u64, &mut T)> {
-        let entries = self.entries.values_mut();
-        entries.filter_map(|entry| Some((entry.used_monotonic_ms, entry.object.as_mut()?)))
     }
 
     /// Bytes of all objects.

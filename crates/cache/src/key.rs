@@ -1,6 +1,5 @@
 //! A cache key, its hash, and the file name made from it.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -23,12 +22,8 @@ impl Hash {
 
     /// 32 lower-case hexadecimal digits.
     pub fn hex(&self) -> String {
-        let mut text = String::with_capacity(32);
-        for byte in self.0 {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        text
+        let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
+        self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
     }
 
     /// Reads 32 hexadecimal digits, lower case as we write them.

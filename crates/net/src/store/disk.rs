@@ -1,6 +1,6 @@
 //! Reading, checking and writing the files of objects.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -18,6 +18,9 @@ use super::format::{DESCRIPTION_BYTES_MAX, Description, FIXED_BYTES, FixedHead};
 
 /// Bytes read at once while a body is checked.
 const CHECK_BYTES: usize = 256 * 1024;
+
+/// Bytes read at once when a file is loaded.
+const BEGINNING_BYTES: u64 = 16 * 1024;
 
 /// What tells one state of a file from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +43,21 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
+    /// From what stood in the file, or will.
+    pub(super) fn new(description: Description, fixed: FixedHead, body_offset: u64) -> Loaded {
+        let mut head = description.head;
+        head.headers.shrink_to_fit();
+        Loaded {
+            key: description.key,
+            vary: description.vary,
+            variant: description.variant,
+            head: Arc::new(head),
+            body_len: fixed.body_len,
+            fixed,
+            body_offset,
+        }
+    }
+
     /// The hash under which the variant that a request wants is stored, if not under the key's
     /// own; the key's own if the object does not vary.
     pub(super) fn wanted_variant(&self, key: &CacheKey, request: &dyn VaryInputs) -> Hash {
@@ -79,67 +97,44 @@ pub(super) fn make_directory(path: &Path) -> io::Result<()> {
 /// nor is read as one.
 pub(super) fn open(path: &Path) -> io::Result<(File, Stamp)> {
     let file = File::options().read(true).custom_flags(OPEN_NON_BLOCKING).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::ErrorKind::InvalidData.into());
-    }
-    let stamp = stamp(&file)?;
+    let stamp = stamp_of(&file.metadata()?)?;
     Ok((file, stamp))
 }
 
+/// What is there now, without opening it. A link is followed, as [`open`] does.
+pub(super) fn look(path: &Path) -> io::Result<Stamp> {
+    stamp_of(&std::fs::metadata(path)?)
+}
+
 fn stamp(file: &File) -> io::Result<Stamp> {
-    let data = file.metadata()?;
+    stamp_of(&file.metadata()?)
+}
+
+fn stamp_of(data: &Metadata) -> io::Result<Stamp> {
+    if !data.is_file() {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
     let modified = (data.mtime(), data.mtime_nsec());
     Ok(Stamp { inode: data.ino(), bytes: data.size(), modified })
 }
 
-/// Reads a file's heads; the body is not looked at, but its length must be right.
-pub(super) fn load_heads(path: &Path) -> Result<(File, Loaded, Stamp), LoadError> {
-    let (file, stamp) = open(path).map_err(|_| LoadError::Unreadable)?;
-    let loaded = heads(&file, stamp).ok_or(LoadError::Damaged)?;
-    Ok((file, loaded, stamp))
-}
-
-fn heads(mut file: &File, stamp: Stamp) -> Option<Loaded> {
-    let mut fixed = [0; FIXED_BYTES];
-    file.read_exact(&mut fixed).ok()?;
-    let fixed = FixedHead::decode(&fixed)?;
-    let description_len = fixed.description_len as usize;
-    if description_len > DESCRIPTION_BYTES_MAX {
-        return None;
-    }
-    let body_offset = (FIXED_BYTES + description_len) as u64;
-    if body_offset.checked_add(fixed.body_len)? != stamp.bytes {
-        return None;
-    }
-    let mut description = vec![0; description_len];
-    file.read_exact(&mut description).ok()?;
-    if Hash::of(&[&description]) != fixed.description_sum {
-        return None;
-    }
-    let description = Description::decode(description.into(), fixed.body_len)?;
-    Some(Loaded {
-        key: description.key,
-        vary: description.vary,
-        variant: description.variant,
-        head: Arc::new(description.head),
-        fixed,
-        body_offset,
-        body_len: fixed.body_len,
-    })
-}
-
 /// Reads a file and checks all of it, unless its body is longer than `body_bytes_max`.
 pub(super) fn load(path: &Path, body_bytes_max: u64) -> Result<Checked, LoadError> {
-    let (file, loaded, stamp) = load_heads(path)?;
+    let (mut file, stamp) = open(path).map_err(|_| LoadError::Unreadable)?;
+    // A small object is read at once and stays in one piece.
+    let mut beginning = vec![0; stamp.bytes.min(BEGINNING_BYTES) as usize];
+    file.read_exact(&mut beginning).map_err(|_| LoadError::Damaged)?;
+    let beginning = Bytes::from(beginning);
+    let loaded = heads(&file, &beginning, stamp).ok_or(LoadError::Damaged)?;
     if loaded.body_len > body_bytes_max {
         return Err(LoadError::TooLongForHere);
     }
     let (sum, body) = if loaded.body_len <= MEMORY_OBJECT_BYTES_MAX {
-        let mut body = vec![0; loaded.body_len as usize];
-        (&file).read_exact(&mut body).map_err(|_| LoadError::Damaged)?;
-        (Hash::of(&[&body]), Some(Bytes::from(body)))
+        let body = small_body(&file, &beginning, &loaded).map_err(|_| LoadError::Damaged)?;
+        (Hash::of(&[&body]), Some(body))
     } else {
-        (sum_of_rest(&file, loaded.body_len).map_err(|_| LoadError::Damaged)?, None)
+        let sum = sum_of_rest(&file, loaded.body_offset, loaded.body_len);
+        (sum.map_err(|_| LoadError::Damaged)?, None)
     };
     if sum != loaded.fixed.body_sum {
         return Err(LoadError::Damaged);
@@ -148,14 +143,50 @@ pub(super) fn load(path: &Path, body_bytes_max: u64) -> Result<Checked, LoadErro
     Ok(Checked { loaded: Arc::new(loaded), times, stamp, body })
 }
 
-fn sum_of_rest(mut file: &File, mut left: u64) -> io::Result<Hash> {
+/// Reads a file's heads; the body is not looked at, but its length must be right.
+fn heads(file: &File, beginning: &Bytes, stamp: Stamp) -> Option<Loaded> {
+    let fixed = FixedHead::decode(beginning.first_chunk()?)?;
+    let description_len = fixed.description_len as usize;
+    if description_len > DESCRIPTION_BYTES_MAX {
+        return None;
+    }
+    let body_offset = FIXED_BYTES + description_len;
+    if (body_offset as u64).checked_add(fixed.body_len)? != stamp.bytes {
+        return None;
+    }
+    let description = if beginning.len() as u64 == stamp.bytes {
+        beginning.slice(FIXED_BYTES..body_offset)
+    } else {
+        // What is kept of a large object must not be as large as what was read of it.
+        let mut description = vec![0; description_len];
+        file.read_exact_at(&mut description, FIXED_BYTES as u64).ok()?;
+        description.into()
+    };
+    if Hash::of(&[&description]) != fixed.description_sum {
+        return None;
+    }
+    let description = Description::decode(description, fixed.body_len)?;
+    Some(Loaded::new(description, fixed, body_offset as u64))
+}
+
+fn small_body(file: &File, beginning: &Bytes, loaded: &Loaded) -> io::Result<Bytes> {
+    if loaded.body_offset + loaded.body_len == beginning.len() as u64 {
+        return Ok(beginning.slice(loaded.body_offset as usize..));
+    }
+    let mut body = vec![0; loaded.body_len as usize];
+    file.read_exact_at(&mut body, loaded.body_offset)?;
+    Ok(body.into())
+}
+
+fn sum_of_rest(file: &File, mut offset: u64, mut left: u64) -> io::Result<Hash> {
     let mut digest = Md5::new();
     let mut buffer = vec![0; CHECK_BYTES];
     while left > 0 {
         let wanted = left.min(CHECK_BYTES as u64) as usize;
         let piece = buffer.get_mut(..wanted).unwrap_or_default();
-        file.read_exact(piece)?;
+        file.read_exact_at(piece, offset)?;
         digest.update(&*piece);
+        offset += wanted as u64;
         left -= wanted as u64;
     }
     Ok(Hash(digest.finalize().into()))

@@ -123,8 +123,8 @@ pub(super) fn begin(
     let mut ticket = None;
     if let Some(rules) = lock {
         let mut state = shared.state();
-        let known = state.index.get(key.hash);
-        let wanted = known.map(|stored| stored.loaded.wanted_variant(key, request));
+        let known = state.index.get(key.hash).and_then(|stored| stored.warm());
+        let wanted = known.map(|warm| warm.loaded.wanted_variant(key, request));
         let age_ms = u64::try_from(rules.age.as_millis()).unwrap_or(u64::MAX);
         match state.filling.ask(wanted.unwrap_or(key.hash), watch, age_ms, now.monotonic_ms) {
             Ask::Lead(lead) => ticket = Some(lead),
@@ -219,7 +219,8 @@ impl Filler {
     /// The first variant takes the key's own name, the others take theirs.
     fn place(&self, description: &Description) -> Hash {
         let mut state = self.shared.state();
-        let first = state.index.get(self.key.hash).map(|stored| Arc::clone(&stored.loaded));
+        let first = state.index.get(self.key.hash).and_then(|stored| stored.warm());
+        let first = first.map(|warm| Arc::clone(&warm.loaded));
         match first {
             Some(first)
                 if first.key == description.key
@@ -288,17 +289,11 @@ impl Response {
         let temporary = self.file.as_mut().ok_or(io::ErrorKind::NotFound)?;
         let stamp = disk::finish(&temporary.file, &temporary.path, &path, &heads)?;
         temporary.is_named = true;
-        let mut head = self.description.head.clone();
-        head.body = BodyLength::Length(self.bytes);
-        let loaded = Loaded {
-            key: self.description.key.clone(),
-            vary: std::mem::take(&mut self.description.vary),
-            variant: self.description.variant,
-            head: Arc::new(head),
-            fixed,
-            body_offset,
-            body_len: self.bytes,
-        };
+        // Read back: the head that was given shares a whole read buffer with its connection.
+        let encoded = Bytes::copy_from_slice(&self.encoded);
+        let description = Description::decode(encoded, self.bytes);
+        let description = description.ok_or(io::ErrorKind::InvalidData)?;
+        let loaded = Loaded::new(description, fixed, body_offset);
         Ok(Checked { loaded: Arc::new(loaded), times: self.times, stamp, body })
     }
 }

@@ -1,5 +1,6 @@
 //! The background of a zone: reads its directory at start, then removes what has to go.
 
+use std::fs::DirEntry;
 use std::path::Path;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
@@ -7,8 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use cache::Hash;
 
-use super::disk::{self, LoadError};
-use super::{MEMORY_BYTES_MAX, Now, Shared, Stored};
+use super::entry::Stored;
+use super::{Now, Shared};
 
 /// Time between two rounds if nobody wakes the keeper.
 const ROUND: Duration = Duration::from_secs(10);
@@ -18,10 +19,6 @@ const EVICTED_AT_ONCE: usize = 100;
 
 /// A temporary file of this age belongs to nobody any more.
 const LEFT_OVER_AGE: Duration = Duration::from_secs(600);
-
-/// A body not asked for during this time leaves the memory when half of it is used, in
-/// milliseconds.
-const COLD_MS: u64 = 60_000;
 
 /// The keeper's life.
 pub(super) fn run(shared: &Shared) {
@@ -55,33 +52,21 @@ fn visit(shared: &Shared, directory: &Path, levels_left: usize, now: Now) {
         }
         let name = entry.file_name();
         match name.to_str().and_then(Hash::from_hex) {
-            Some(hash) if shared.path(hash) == path => add(shared, hash, &path, now),
+            Some(hash) if shared.path(hash) == path => add(shared, hash, &entry, now),
             _ => remove_if_left_over(&path),
         }
     }
 }
 
-fn add(shared: &Shared, hash: Hash, path: &Path, now: Now) {
-    let (loaded, stamp) = match disk::load_heads(path) {
-        Ok((_, loaded, stamp)) => (loaded, stamp),
-        Err(LoadError::Damaged) => {
-            // It may just have been replaced by a whole one; then that one is lost, no more.
-            let _ = std::fs::remove_file(path);
-            return;
-        }
-        Err(LoadError::Unreadable | LoadError::TooLongForHere) => return,
-    };
-    let stored = Stored {
-        times: loaded.fixed.times,
-        loaded: loaded.into(),
-        stamp,
-        checked: false,
-        seen_monotonic_ms: now.monotonic_ms,
-        memory: None,
-    };
+/// Whether it is whole is seen when somebody asks for it.
+fn add(shared: &Shared, hash: Hash, entry: &DirEntry, now: Now) {
+    let Ok(data) = entry.metadata() else { return };
+    if !data.is_file() {
+        return;
+    }
     let mut state = shared.state();
     if state.index.get(hash).is_none() {
-        state.index.insert(hash, stored, stamp.bytes, now.monotonic_ms);
+        state.index.insert(hash, Stored::Cold, data.len(), now.monotonic_ms);
     }
 }
 
@@ -118,7 +103,6 @@ pub(super) fn tidy(shared: &Shared, now: Now) {
         }
     }
     make_room(shared);
-    cool_down(shared, now);
 }
 
 /// Removes the files of evicted objects, unless they have been stored again meanwhile.
@@ -137,18 +121,5 @@ fn make_room(shared: &Shared) {
     while sys::files::free_bytes(&shared.directory).is_ok_and(|free| free < min_free) {
         let Some(oldest) = shared.state().index.evict_oldest() else { return };
         remove_all(shared, &[oldest]);
-    }
-}
-
-/// Takes bodies that are not hot out of memory when half of it is used.
-fn cool_down(shared: &Shared, now: Now) {
-    if shared.memory_bytes.load(Ordering::Relaxed) <= MEMORY_BYTES_MAX / 2 {
-        return;
-    }
-    let mut dropped = Vec::new();
-    for (used, stored) in shared.state().index.objects() {
-        if now.monotonic_ms.saturating_sub(used) > COLD_MS {
-            dropped.extend(stored.memory.take());
-        }
     }
 }

@@ -34,10 +34,14 @@
 //! * A file that is removed or replaced behind our back is noticed at once, for objects in memory
 //!   within a second.
 //!
-//! Rooms: `format` (the file), `disk` (reading and writing it), `fill`, `keeper` (the background
-//! thread: index rebuilt at start, eviction).
+//! * Memory: what is asked for lately uses as much as the zone's keys may, at least
+//!   [`MEMORY_BYTES_MIN`]; each further object about 160 bytes.
+//!
+//! Rooms: `format` (the file), `disk` (reading and writing it), `entry` (what the index knows),
+//! `fill`, `keeper` (the background thread: index rebuilt at start, eviction).
 
 mod disk;
+mod entry;
 mod fill;
 mod format;
 mod keeper;
@@ -57,12 +61,13 @@ use tokio::sync::watch;
 pub use fill::{Fill, Filler, LockRules, Waited, Waiting};
 
 use disk::{LoadError, Loaded, Stamp};
+use entry::{Stored, Warm, WarmOrder};
 
 /// Bodies up to this size are also kept in memory.
 const MEMORY_OBJECT_BYTES_MAX: u64 = 64 * 1024;
 
-/// Bytes of bodies that one zone keeps in memory.
-const MEMORY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of objects that a zone may keep in memory, if those of its `keys_zone` are not more.
+const MEMORY_BYTES_MIN: u64 = 64 * 1024 * 1024;
 
 /// How long an object in memory is served without a look at its file, in milliseconds.
 const UNSEEN_MS: u64 = 1000;
@@ -115,6 +120,8 @@ pub struct Object {
     pub times: Times,
     /// The name of its file.
     place: Hash,
+    loaded: Arc<Loaded>,
+    stamp: Stamp,
 }
 
 /// The body of a stored response.
@@ -154,41 +161,18 @@ struct Shared {
     /// The index is not complete yet: a miss in it is no miss.
     loading: AtomicBool,
     stopping: AtomicBool,
+    /// What [`Stored::Warm`] objects use.
     memory_bytes: Arc<AtomicU64>,
+    memory_bytes_max: u64,
 }
 
 #[derive(Debug, Default)]
 struct State {
     index: Index<Stored>,
+    warm: WarmOrder,
     filling: FillingTable<watch::Receiver<()>>,
     /// Evicted from the index, still on disk.
     to_remove: Vec<Hash>,
-}
-
-/// What the index knows about an object.
-#[derive(Clone, Debug)]
-struct Stored {
-    loaded: Arc<Loaded>,
-    times: Times,
-    stamp: Stamp,
-    /// The body's checksum was right for this stamp.
-    checked: bool,
-    /// When the file was last looked at.
-    seen_monotonic_ms: u64,
-    memory: Option<Arc<InMemory>>,
-}
-
-/// A body in memory and its share of the zone's budget, given back when dropped.
-#[derive(Debug)]
-struct InMemory {
-    body: Bytes,
-    budget: Arc<AtomicU64>,
-}
-
-impl Drop for InMemory {
-    fn drop(&mut self) {
-        self.budget.fetch_sub(self.body.len() as u64, Ordering::Relaxed);
-    }
 }
 
 /// Where a request's object is, by what the index knows.
@@ -196,7 +180,9 @@ enum Place {
     /// In memory and seen lately.
     Ready(Object),
     /// In the index; its file must be looked at.
-    Known(Hash, Stored, u32),
+    Known(Hash, Warm, u32),
+    /// In the index; its file must be read.
+    Cold(Hash, u32),
     /// Not in the index.
     Unknown(Hash, u32),
 }
@@ -232,6 +218,7 @@ impl Store {
             loading: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             memory_bytes: Arc::default(),
+            memory_bytes_max: zone.keys_bytes.max(MEMORY_BYTES_MIN),
         };
         Ok(Store { shared: Arc::new(shared), keeper: None })
     }
@@ -261,28 +248,26 @@ impl Store {
     pub async fn lookup(&self, key: &CacheKey, request: &dyn VaryInputs, now: Now) -> Lookup {
         let (hash, uses) = match self.shared.place(key, request, now) {
             Place::Ready(object) => return found(object, now),
-            Place::Known(hash, stored, uses) => {
-                if let Some(object) = self.shared.look_at_file(hash, &stored, now) {
+            Place::Known(hash, warm, uses) => {
+                if let Some(object) = self.shared.look_at_file(hash, &warm, now) {
                     return found(object, now);
                 }
                 (hash, uses)
             }
             Place::Unknown(_, uses) if self.is_complete() => return Lookup::Absent { uses },
-            Place::Unknown(hash, uses) => (hash, uses),
+            Place::Cold(hash, uses) | Place::Unknown(hash, uses) => (hash, uses),
         };
-        let Some(loaded) = self.shared.load(hash, key, now).await else {
+        let Some(warm) = self.shared.load(hash, key, now).await else {
             return Lookup::Absent { uses };
         };
-        let wanted = loaded.wanted_variant(key, request);
-        if wanted == hash || loaded.variant == wanted {
-            return self
-                .shared
-                .object(hash, now)
-                .map_or(Lookup::Absent { uses }, |it| found(it, now));
-        }
-        // Found the one that says what the variants are called; the one wanted is another.
-        let _ = self.shared.load(wanted, key, now).await;
-        match self.shared.object(wanted, now) {
+        let wanted = warm.loaded.wanted_variant(key, request);
+        let (hash, warm) = if wanted == hash || warm.loaded.variant == wanted {
+            (hash, Some(warm))
+        } else {
+            // Found the one that says what the variants are called; the one wanted is another.
+            (wanted, self.shared.load(wanted, key, now).await)
+        };
+        match warm.and_then(|warm| self.shared.object(hash, &warm, now)) {
             Some(object) => found(object, now),
             None => Lookup::Absent { uses },
         }
@@ -302,20 +287,18 @@ impl Store {
     /// Gives an object new times, after its upstream said that it has not changed.
     pub fn freshen(&self, object: &Object, times: Times, now: Now) {
         let path = self.shared.path(object.place);
-        let stored = self.shared.state().index.get(object.place).cloned();
-        let Some(stored) = stored else { return };
-        let stamp = disk::rewrite_times(&path, &stored.loaded, times, stored.stamp);
+        let stamp = disk::rewrite_times(&path, &object.loaded, times, object.stamp);
         let mut state = self.shared.state();
-        match (stamp, state.index.get(object.place)) {
-            (Ok(Some(stamp)), Some(entry)) if entry.stamp == stored.stamp => {
+        let entry = state.index.get(object.place).and_then(Stored::warm_mut);
+        let Some(entry) = entry.filter(|entry| entry.stamp == object.stamp) else { return };
+        match stamp {
+            Ok(Some(stamp)) => {
                 entry.stamp = stamp;
                 entry.times = times;
                 entry.seen_monotonic_ms = now.monotonic_ms;
             }
-            (Err(_), Some(entry)) if entry.stamp == stored.stamp => {
-                state.index.forget(object.place);
-            }
-            _ => {}
+            Err(_) => state.index.forget(object.place),
+            Ok(None) => {}
         }
     }
 }
@@ -349,28 +332,32 @@ impl Shared {
     /// Looks the request up in the index and counts the use.
     fn place(&self, key: &CacheKey, request: &dyn VaryInputs, now: Now) -> Place {
         let mut state = self.state();
-        let (mut uses, entry) = state.index.touch(key.hash, now.monotonic_ms);
+        let (mut uses, mut entry) = state.index.touch(key.hash, now.monotonic_ms);
         let mut hash = key.hash;
-        let mut stored = entry.filter(|stored| stored.loaded.key == key.text).map(|it| it.clone());
-        if let Some(known) = &stored {
+        if let Some(Stored::Warm(known)) = &entry
+            && known.loaded.key == key.text
+        {
             let wanted = known.loaded.wanted_variant(key, request);
             if wanted != hash && wanted != known.loaded.variant {
-                let (variant_uses, entry) = state.index.touch(wanted, now.monotonic_ms);
-                (hash, uses) = (wanted, variant_uses);
-                stored = entry.filter(|it| it.loaded.key == key.text).map(|it| it.clone());
+                hash = wanted;
+                (uses, entry) = state.index.touch(wanted, now.monotonic_ms);
             }
         }
+        let place = match entry {
+            Some(Stored::Warm(warm)) if warm.loaded.key == key.text => {
+                let is_seen = now.monotonic_ms < warm.seen_monotonic_ms.saturating_add(UNSEEN_MS);
+                match &warm.kept.body {
+                    Some(body) if is_seen => {
+                        Place::Ready(Object::new(hash, warm, ObjectBody::Memory(body.clone())))
+                    }
+                    _ => Place::Known(hash, (**warm).clone(), uses),
+                }
+            }
+            Some(Stored::Cold) => Place::Cold(hash, uses),
+            _ => Place::Unknown(hash, uses),
+        };
         self.evict_surplus(&mut state, now);
-        drop(state);
-        let Some(stored) = stored else { return Place::Unknown(hash, uses) };
-        let is_seen = now.monotonic_ms < stored.seen_monotonic_ms.saturating_add(UNSEEN_MS);
-        match &stored.memory {
-            Some(memory) if is_seen && stored.checked => {
-                let body = ObjectBody::Memory(memory.body.clone());
-                Place::Ready(Object::new(hash, &stored, body))
-            }
-            _ => Place::Known(hash, stored, uses),
-        }
+        place
     }
 
     /// The index may never outgrow its bound, however fast new keys come.
@@ -385,39 +372,36 @@ impl Shared {
     }
 
     /// The object, if its file still is what the index says.
-    fn look_at_file(&self, hash: Hash, stored: &Stored, now: Now) -> Option<Object> {
-        if !stored.checked {
-            return None;
-        }
-        let (file, stamp) = match disk::open(&self.path(hash)) {
-            Ok(opened) => opened,
-            Err(_) => {
-                self.forget(hash, stored.stamp);
-                return None;
-            }
+    fn look_at_file(&self, hash: Hash, warm: &Warm, now: Now) -> Option<Object> {
+        let path = self.path(hash);
+        let seen = match &warm.kept.body {
+            Some(body) => disk::look(&path).map(|it| (it, ObjectBody::Memory(body.clone()))),
+            None => disk::open(&path).map(|(file, stamp)| {
+                let (offset, len) = (warm.loaded.body_offset, warm.loaded.body_len);
+                (stamp, ObjectBody::File { file, offset, len })
+            }),
         };
-        if stamp != stored.stamp {
+        let Ok((stamp, body)) = seen else {
+            self.forget(hash, Some(warm.stamp));
+            return None;
+        };
+        if stamp != warm.stamp {
             return None;
         }
-        if let Some(entry) = self.state().index.get(hash).filter(|entry| entry.stamp == stamp) {
+        let mut state = self.state();
+        let entry = state.index.get(hash).and_then(Stored::warm_mut);
+        if let Some(entry) = entry.filter(|entry| entry.stamp == stamp) {
             entry.seen_monotonic_ms = now.monotonic_ms;
         }
-        let body = match &stored.memory {
-            Some(memory) => ObjectBody::Memory(memory.body.clone()),
-            None => ObjectBody::File {
-                file,
-                offset: stored.loaded.body_offset,
-                len: stored.loaded.body_len,
-            },
-        };
-        Some(Object::new(hash, stored, body))
+        drop(state);
+        Some(Object::new(hash, warm, body))
     }
 
     /// Reads and checks a file and puts it into the index.
-    async fn load(&self, hash: Hash, key: &CacheKey, now: Now) -> Option<Arc<Loaded>> {
+    async fn load(&self, hash: Hash, key: &CacheKey, now: Now) -> Option<Warm> {
         let path = self.path(hash);
         // What is forgotten below must be what was looked at, not what has replaced it.
-        let before = self.state().index.get(hash).map(|stored| stored.stamp);
+        let before = self.state().index.get(hash).map(|it| it.warm().map(|warm| warm.stamp));
         let mut result = disk::load(&path, CHECKED_INLINE_BYTES_MAX);
         if let Err(LoadError::TooLongForHere) = result {
             let path = path.clone();
@@ -425,11 +409,7 @@ impl Shared {
             result = checking.await.unwrap_or(Err(LoadError::Unreadable));
         }
         match result {
-            Ok(file) if file.loaded.key == key.text => {
-                let loaded = Arc::clone(&file.loaded);
-                self.insert(hash, file, now);
-                Some(loaded)
-            }
+            Ok(file) if file.loaded.key == key.text => Some(self.insert(hash, file, now)),
             Ok(_) => None,
             Err(error) => {
                 if error == LoadError::Damaged {
@@ -445,52 +425,52 @@ impl Shared {
     }
 
     /// Puts a checked file into the index.
-    fn insert(&self, hash: Hash, file: disk::Checked, now: Now) {
-        let stored = Stored {
-            memory: file.body.and_then(|body| self.keep_in_memory(body)),
-            times: file.times,
-            stamp: file.stamp,
-            checked: true,
-            seen_monotonic_ms: now.monotonic_ms,
-            loaded: file.loaded,
-        };
-        let mut state = self.state();
-        state.index.insert(hash, stored, file.stamp.bytes, now.monotonic_ms);
-        self.evict_surplus(&mut state, now);
+    fn insert(&self, hash: Hash, file: disk::Checked, now: Now) -> Warm {
+        let bytes = file.stamp.bytes;
+        let warm = Warm::new(file, now.monotonic_ms, &self.memory_bytes);
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let was_warm = state.index.get(hash).is_some_and(|it| it.warm().is_some());
+        let stored = Stored::Warm(Box::new(warm.clone()));
+        state.index.insert(hash, stored, bytes, now.monotonic_ms);
+        if !was_warm {
+            state.warm.push(&mut state.index, hash, now.monotonic_ms);
+        }
+        state.warm.cool(&mut state.index, &self.memory_bytes, self.memory_bytes_max);
+        self.evict_surplus(state, now);
         if self.budget.bytes_max.is_some_and(|max| state.index.bytes() > max) {
             self.wake.notify_one();
         }
-    }
-
-    fn keep_in_memory(&self, body: Bytes) -> Option<Arc<InMemory>> {
-        let bytes = body.len() as u64;
-        let before = self.memory_bytes.fetch_add(bytes, Ordering::Relaxed);
-        let share = InMemory { body, budget: Arc::clone(&self.memory_bytes) };
-        (before + bytes <= MEMORY_BYTES_MAX).then(|| Arc::new(share))
+        warm
     }
 
     /// An object that has just been loaded.
-    fn object(&self, hash: Hash, now: Now) -> Option<Object> {
-        let stored = self.state().index.get(hash).cloned()?;
-        match &stored.memory {
-            Some(memory) => {
-                Some(Object::new(hash, &stored, ObjectBody::Memory(memory.body.clone())))
-            }
-            None => self.look_at_file(hash, &stored, now),
+    fn object(&self, hash: Hash, warm: &Warm, now: Now) -> Option<Object> {
+        match &warm.kept.body {
+            Some(body) => Some(Object::new(hash, warm, ObjectBody::Memory(body.clone()))),
+            None => self.look_at_file(hash, warm, now),
         }
     }
 
-    /// Forgets an object unless it has been replaced meanwhile.
-    fn forget(&self, hash: Hash, stamp: Stamp) {
+    /// Forgets an object unless it has been replaced meanwhile; without a stamp, if it is cold.
+    fn forget(&self, hash: Hash, stamp: Option<Stamp>) {
         let mut state = self.state();
-        if state.index.get(hash).is_some_and(|stored| stored.stamp == stamp) {
+        let entry = state.index.get(hash);
+        if entry.is_some_and(|it| it.warm().map(|warm| warm.stamp) == stamp) {
             state.index.forget(hash);
         }
     }
 }
 
 impl Object {
-    fn new(place: Hash, stored: &Stored, body: ObjectBody) -> Object {
-        Object { head: Arc::clone(&stored.loaded.head), body, times: stored.times, place }
+    fn new(place: Hash, warm: &Warm, body: ObjectBody) -> Object {
+        Object {
+            head: Arc::clone(&warm.loaded.head),
+            body,
+            times: warm.times,
+            place,
+            loaded: Arc::clone(&warm.loaded),
+            stamp: warm.stamp,
+        }
     }
 }

@@ -1,0 +1,121 @@
+//! What the index knows about an object: little if it has not been asked for lately, so that a
+//! million objects stay small, all of it and a small body if it has.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use cache::{Hash, Index, Times};
+
+use super::disk::{Checked, Loaded, Stamp};
+
+/// Bytes that a warm object needs in memory besides its description and its body.
+const WARM_BYTES: u64 = 700;
+
+/// Objects that are looked at to find one that may become cold.
+const LOOKS_MAX: usize = 16;
+
+/// An object in the index.
+#[derive(Debug)]
+pub(super) enum Stored {
+    /// There is a file, and it is read when somebody asks.
+    Cold,
+    /// It was asked for or stored lately.
+    Warm(Box<Warm>),
+}
+
+/// All that is known of an object.
+#[derive(Clone, Debug)]
+pub(super) struct Warm {
+    pub loaded: Arc<Loaded>,
+    pub times: Times,
+    pub stamp: Stamp,
+    /// When the file was last looked at.
+    pub seen_monotonic_ms: u64,
+    pub kept: Arc<Kept>,
+}
+
+/// A small body, and the object's share of the memory its zone may use, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub body: Option<Bytes>,
+    bytes: u64,
+    used: Arc<AtomicU64>,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.used.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl Stored {
+    /// All that is known, unless it is cold.
+    pub fn warm(&self) -> Option<&Warm> {
+        match self {
+            Stored::Warm(warm) => Some(warm),
+            Stored::Cold => None,
+        }
+    }
+
+    /// The same, to change it.
+    pub fn warm_mut(&mut self) -> Option<&mut Warm> {
+        match self {
+            Stored::Warm(warm) => Some(warm),
+            Stored::Cold => None,
+        }
+    }
+}
+
+impl Warm {
+    /// From a file that has just been checked; `used` counts the memory of all.
+    pub fn new(file: Checked, now_monotonic_ms: u64, used: &Arc<AtomicU64>) -> Warm {
+        let body_bytes = file.body.as_ref().map_or(0, Bytes::len) as u64;
+        let bytes = WARM_BYTES + file.loaded.body_offset + body_bytes;
+        used.fetch_add(bytes, Ordering::Relaxed);
+        Warm {
+            loaded: file.loaded,
+            times: file.times,
+            stamp: file.stamp,
+            seen_monotonic_ms: now_monotonic_ms,
+            kept: Arc::new(Kept { body: file.body, bytes, used: Arc::clone(used) }),
+        }
+    }
+}
+
+/// The warm objects in the order in which they became so; and those that have gone since.
+#[derive(Debug, Default)]
+pub(super) struct WarmOrder {
+    queue: VecDeque<(Hash, u64)>,
+}
+
+impl WarmOrder {
+    /// Notes an object that has become warm.
+    pub fn push(&mut self, index: &mut Index<Stored>, hash: Hash, now_monotonic_ms: u64) {
+        if self.queue.len() > 2 * index.len() + 1000 {
+            // Most of them have been evicted since.
+            self.queue.retain(|(hash, _)| index.get(*hash).is_some_and(|it| it.warm().is_some()));
+        }
+        self.queue.push_back((hash, now_monotonic_ms));
+    }
+
+    /// Makes objects cold until no more than `bytes_max` are used, in the order in which they
+    /// became warm; one that was asked for since then gets another turn.
+    pub fn cool(&mut self, index: &mut Index<Stored>, used: &AtomicU64, bytes_max: u64) {
+        for look in 0..LOOKS_MAX {
+            if used.load(Ordering::Relaxed) <= bytes_max {
+                return;
+            }
+            let Some((hash, since)) = self.queue.pop_front() else { return };
+            let last_use = index.last_use(hash).unwrap_or_default();
+            match index.get(hash) {
+                Some(Stored::Warm(_)) if last_use > since && look + 1 < LOOKS_MAX => {
+                    self.queue.push_back((hash, last_use));
+                }
+                Some(stored) => *stored = Stored::Cold,
+                None => {}
+            }
+        }
+    }
+}
