@@ -81,7 +81,7 @@ class Axis:
         if min(values) > 0 and max(values) / min(values) > 20:
             return Axis.logarithmic(values, start, end)
         step = round_step(max(max(values), 1e-9) / 5)
-        count = math.ceil(max(values) / step)
+        count = max(1, math.ceil(max(values) / step))
         return Axis(0, count * step, start, end, False, [number * step for number in range(count + 1)])
 
     def at(self, value: float) -> float:
