@@ -101,6 +101,19 @@ impl Thread {
     }
 }
 
+/// A panic of a thread, outside of any request (those are guarded one by one), ends the process:
+/// the master starts another on the same sockets, where a front with a thread less would keep
+/// what that thread had, and a reload would wait for it for ever.
+struct PanicIsFatal;
+
+impl Drop for PanicIsFatal {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
 /// Starts a thread.
 ///
 /// # Errors
@@ -112,6 +125,7 @@ pub fn start(
     told: UnboundedSender<Told>,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
     std::thread::Builder::new().name(format!("front-{number}")).spawn(move || {
+        let _fatal = PanicIsFatal;
         sys::clock::set_timer_slack(TIMER_SLACK);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()

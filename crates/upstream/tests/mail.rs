@@ -229,6 +229,24 @@ fn requests_that_nobody_has_taken_outlive_the_worker() {
 }
 
 #[test]
+fn a_worker_that_takes_a_dead_ones_seat_is_woken_for_what_waits() {
+    run(async {
+        let (stage, front) = Stage::new();
+        let dying = front.worker(0, 1);
+        let (lost, waiting) = (front.call(b""), front.call(b""));
+        let _lost = stage.claim(1).await;
+        drop(dying);
+        // The front learns of the death by the new worker's arrival.
+        stage.boxes.worker_sleeps(0);
+        let next = front.worker(0, 2);
+        assert!(is_woken(&next));
+        assert_eq!(status(lost).await, 502);
+        stage.reply(&stage.claim(2).await, ReplyKind::Head, b"ok");
+        assert_eq!(text(waiting).await, b"ok");
+    });
+}
+
+#[test]
 fn nonsense_in_a_mailbox_is_a_502() {
     run(async {
         let (stage, front) = Stage::new();

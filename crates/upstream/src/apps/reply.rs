@@ -132,7 +132,8 @@ pub(super) fn watch_worker(
         superseded: Cell::new(false),
         buried: Cell::new(false),
     });
-    if let Some(before) = app.workers.borrow_mut().insert(seat, worker.clone()) {
+    let before = app.workers.borrow_mut().insert(seat, worker.clone());
+    if let Some(before) = before {
         // Its end may not have been read yet; the scoreboard must be, before the new worker
         // writes there.
         inbox.drain(app, &before);
