@@ -30,6 +30,14 @@ pub(super) struct Stamp {
     modified: (i64, i64),
 }
 
+#[cfg(test)]
+impl Stamp {
+    /// Of no file.
+    pub fn of_nothing() -> Stamp {
+        Stamp { inode: 0, bytes: 0, modified: (0, 0) }
+    }
+}
+
 /// What a file's heads said.
 #[derive(Debug)]
 pub(super) struct Loaded {

@@ -13,8 +13,11 @@ use super::disk::{Checked, Loaded, Stamp};
 /// Bytes that a warm object needs in memory besides its description and its body.
 const WARM_BYTES: u64 = 700;
 
-/// Objects that are looked at to find one that may become cold.
-const LOOKS_MAX: usize = 16;
+/// Objects that become cold at once: as small as they are, they make room for a large one.
+const COOLED_MAX: usize = 128;
+
+/// Objects that get another turn at once.
+const TURNS_MAX: usize = 2;
 
 /// An object in the index.
 #[derive(Debug)]
@@ -103,19 +106,78 @@ impl WarmOrder {
     /// Makes objects cold until no more than `bytes_max` are used, in the order in which they
     /// became warm; one that was asked for since then gets another turn.
     pub fn cool(&mut self, index: &mut Index<Stored>, used: &AtomicU64, bytes_max: u64) {
-        for look in 0..LOOKS_MAX {
+        let mut turns = 0;
+        for _ in 0..COOLED_MAX {
             if used.load(Ordering::Relaxed) <= bytes_max {
                 return;
             }
             let Some((hash, since)) = self.queue.pop_front() else { return };
             let last_use = index.last_use(hash).unwrap_or_default();
             match index.get(hash) {
-                Some(Stored::Warm(_)) if last_use > since && look + 1 < LOOKS_MAX => {
+                Some(Stored::Warm(_)) if last_use > since && turns < TURNS_MAX => {
+                    turns += 1;
                     self.queue.push_back((hash, last_use));
                 }
                 Some(stored) => *stored = Stored::Cold,
                 None => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use bytes::Bytes;
+    use cache::{Hash, Index, Times};
+    use message::{BodyLength, ResponseHead};
+
+    use super::{Stored, WARM_BYTES, Warm, WarmOrder};
+    use crate::store::disk::{Checked, Loaded, Stamp};
+    use crate::store::format::{Description, FixedHead};
+
+    const BODY: Bytes = Bytes::from_static(b"body");
+
+    fn hash(number: u8) -> Hash {
+        Hash([number; 16])
+    }
+
+    fn checked() -> Checked {
+        let fixed = FixedHead {
+            times: Times::default(),
+            body_len: 4,
+            description_len: 0,
+            body_sum: hash(0),
+            description_sum: hash(0),
+        };
+        let head = ResponseHead::new(200, BodyLength::Length(4));
+        let description = Description { key: BODY, vary: String::new(), variant: hash(0), head };
+        let loaded = Arc::new(Loaded::new(description, fixed, 100));
+        let stamp = Stamp::of_nothing();
+        Checked { loaded, times: Times::default(), stamp, body: Some(BODY) }
+    }
+
+    #[test]
+    fn the_first_to_be_warm_becomes_cold_first_unless_it_was_asked_for_again() {
+        let (mut index, mut order) = (Index::default(), WarmOrder::default());
+        let used = Arc::new(AtomicU64::new(0));
+        for number in 1..=3 {
+            let warm = Warm::new(checked(), 0, &used);
+            index.insert(hash(number), Stored::Warm(Box::new(warm)), 4, 0);
+            order.push(&mut index, hash(number), 0);
+        }
+        assert_eq!(used.load(Ordering::Relaxed), 3 * (WARM_BYTES + 104));
+        index.touch(hash(1), 5000);
+        order.cool(&mut index, &used, 2 * (WARM_BYTES + 104));
+        let is_warm = |index: &mut Index<Stored>, number| {
+            index.get(hash(number)).is_some_and(|stored| stored.warm().is_some())
+        };
+        assert_eq!([1, 2, 3].map(|number| is_warm(&mut index, number)), [true, false, true]);
+        assert_eq!(used.load(Ordering::Relaxed), 2 * (WARM_BYTES + 104));
+        order.cool(&mut index, &used, 0);
+        assert_eq!(used.load(Ordering::Relaxed), 0);
+        assert_eq!(index.len(), 3);
     }
 }
