@@ -114,6 +114,14 @@ impl Outflow {
                 };
             }
             let idle = !self.open || (self.current.is_none() && self.queue.is_empty());
+            if !idle && self.is_pressed() {
+                // Not to the file what the client would take now.
+                match poll_fn(|context| Poll::Ready(self.poll_send(context, wire))).await {
+                    Poll::Ready(Ok(())) => continue,
+                    Poll::Ready(Err(end)) => return end,
+                    Poll::Pending => {}
+                }
+            }
             let may_pull = !ended && (idle || self.has_room());
             let outcome = tokio::select! {
                 biased;
@@ -162,6 +170,11 @@ impl Outflow {
             }
         }
         Flown::SourceCut
+    }
+
+    /// Whether the next piece may not find room in memory.
+    fn is_pressed(&self) -> bool {
+        self.queued_memory.saturating_mul(2) >= self.waiting.memory_bytes_max
     }
 
     fn has_room(&self) -> bool {
