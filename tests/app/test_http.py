@@ -39,6 +39,29 @@ def test_connections_are_kept_and_requests_may_be_pipelined(server):
         assert [connection.answer().text() for _ in pipelined] == [f"POST /p{n} {n}" for n in range(20)]
 
 
+def test_more_pipelined_answers_than_a_buffer_holds_come_whole_and_in_order(server):
+    paths = [f"/{number:04}{'x' * 200}" for number in range(400)]
+    with client.Connection(server.port) as connection:
+        connection.send(b"".join(client.build("GET", path) for path in paths))
+        assert [connection.answer().text() for _ in paths] == [f"GET {path} 0" for path in paths]
+
+
+def test_answers_before_half_a_pipelined_request_do_not_wait_for_its_rest(server):
+    for rest, split in ((client.build("GET", "/last"), 9), (client.build("POST", "/last", body=b"12345"), -3)):
+        with client.Connection(server.port) as connection:
+            connection.send(client.build("GET", "/0") + client.build("GET", "/1") + rest[:split])
+            assert [connection.answer().text() for _ in range(2)] == ["GET /0 0", "GET /1 0"]
+            connection.send(rest[split:])
+            assert "/last" in connection.answer().text()
+
+
+def test_a_pipelined_request_that_is_refused_does_not_take_the_answers_before_it_along(server):
+    with client.Connection(server.port) as connection:
+        connection.send(client.build("GET", "/0") + client.build("GET", "/1") + b"GET / HTTP/1.1\r\nbad head\r\n\r\n")
+        assert [connection.answer().text() for _ in range(2)] == ["GET /0 0", "GET /1 0"]
+        assert connection.answer().status == 400
+
+
 def test_a_request_may_come_byte_by_byte(server):
     with client.Connection(server.port) as connection:
         for byte in client.build("POST", "/slow", body=b"12345"):

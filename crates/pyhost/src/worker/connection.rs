@@ -85,6 +85,8 @@ pub struct Connection {
     pub watched: Option<Interest>,
     /// What waits to be sent.
     pub output: Output,
+    /// The answer may wait for the next one, whose request is there.
+    is_followed: bool,
     /// REMOTE_ADDR; empty on Unix sockets.
     pub remote_addr: String,
     /// REMOTE_PORT.
@@ -112,6 +114,7 @@ impl Connection {
             socket,
             watched: None,
             output: Output::default(),
+            is_followed: false,
             remote_addr,
             remote_port,
             local,
@@ -135,8 +138,9 @@ impl Connection {
 
     /// What to watch it for.
     pub fn interest(&self) -> Interest {
-        let write = matches!(self.stage, Stage::Draining(_));
-        Interest { read: !write, write, once: false, exclusive: false }
+        let drains = matches!(self.stage, Stage::Draining(_));
+        let write = drains || !self.output.is_empty();
+        Interest { read: !drains, write, once: false, exclusive: false }
     }
 
     /// When its time is up, in monotonic ms.
@@ -158,7 +162,13 @@ impl Connection {
     /// Goes on after an event.
     pub fn handle_event(&mut self, scratch: &mut Scratch, settings: &Settings) -> Turn {
         match self.stage {
-            Stage::Head(_) | Stage::Body(_) => self.handle_input(scratch, settings),
+            Stage::Head(_) | Stage::Body(_) => {
+                // Answers to requests that were sent together with this one.
+                if self.output.flush(self.socket.as_fd()).is_err() {
+                    return Turn::Close;
+                }
+                self.handle_input(scratch, settings)
+            }
             Stage::Serving => Turn::Wait,
             Stage::Draining(after) => {
                 if self.output.flush(self.socket.as_fd()).is_err() {
@@ -210,11 +220,32 @@ impl Connection {
     pub fn conclude(&mut self, after: After, scratch: &mut Scratch, settings: &Settings) -> Turn {
         self.requests += 1;
         self.since_ms = sys::clock::monotonic_ms();
+        if self.output.is_corked() && self.is_followed && after == After::NextRequest {
+            let turn = self.go_on(after, scratch, settings);
+            let is_next = matches!(turn, Turn::Request(_));
+            if !is_next && self.output.uncork(self.socket.as_fd()).is_err() {
+                return Turn::Close;
+            }
+            return turn;
+        }
+        if self.output.uncork(self.socket.as_fd()).is_err() {
+            return Turn::Close;
+        }
         if !self.output.is_empty() && after != After::Reset {
             self.stage = Stage::Draining(after);
             return Turn::Wait;
         }
         self.go_on(after, scratch, settings)
+    }
+
+    /// A whole answer is about to be sent. If the client has sent its next request already, and
+    /// `quick`ly made answers need not be waited for long, they go out together.
+    pub fn cork_if_pipelined(&mut self, quick: bool) {
+        let more = !self.input.is_empty() && quick && self.protocol() == Protocol::Http;
+        self.is_followed = more && memchr::memmem::find(&self.input, b"\r\n\r\n").is_some();
+        if self.is_followed {
+            self.output.cork();
+        }
     }
 
     /// Answers in place of the app, with a short text, and closes.

@@ -20,6 +20,9 @@ const MEMORY_BYTES_MAX: usize = 512 * 1024;
 /// Bytes of one connection that wait in its temporary file; beyond it the app waits.
 const SPILL_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
+/// Bytes that wait for the answer to the next request ([`Output::cork`]).
+const CORKED_BYTES_MAX: usize = 16 * 1024;
+
 enum Piece {
     Bytes {
         bytes: Vec<u8>,
@@ -41,6 +44,8 @@ enum Piece {
 #[derive(Default)]
 pub struct Output {
     pieces: VecDeque<Piece>,
+    /// What is sent waits for what is sent next.
+    corked: bool,
     /// Bytes in memory that wait. Invariant: the sum over `pieces`.
     waiting: usize,
     spill: Option<File>,
@@ -61,12 +66,39 @@ impl Output {
         self.spilled >= SPILL_BYTES_MAX || (self.spill.is_none() && self.waiting > MEMORY_BYTES_MAX)
     }
 
+    /// Lets short answers wait for the next one, to go out together: for a client that has sent
+    /// its next request already.
+    pub fn cork(&mut self) {
+        self.corked = true;
+    }
+
+    /// Whether short answers wait for the next one.
+    pub fn is_corked(&self) -> bool {
+        self.corked
+    }
+
+    /// Lets go what waited for the next answer.
+    ///
+    /// # Errors
+    /// The peer is gone.
+    pub fn uncork(&mut self, to: BorrowedFd<'_>) -> io::Result<()> {
+        if std::mem::take(&mut self.corked) { self.flush(to) } else { Ok(()) }
+    }
+
     /// Sends `head` and then `body`, at once if nothing waits before them; what the socket does
     /// not take is kept.
     ///
     /// # Errors
     /// The peer is gone.
     pub fn send(&mut self, to: BorrowedFd<'_>, head: &[u8], body: &[u8]) -> io::Result<()> {
+        if self.corked {
+            if self.waiting + head.len() + body.len() <= CORKED_BYTES_MAX {
+                self.keep(head);
+                self.keep(body);
+                return Ok(());
+            }
+            self.uncork(to)?;
+        }
         let mut sent = 0;
         if self.pieces.is_empty() {
             let result = if body.is_empty() {

@@ -479,6 +479,9 @@ impl Thread<'_> {
                 Turn::Close => return self.close(connection),
             }
         }
+        // Others come first now: what is ready does not wait for them. A client that is gone is
+        // noticed when the next answer is sent.
+        let _ = connection.output.uncork(connection.socket.as_fd());
         lock(&self.worker.waiting).push_back((connection, request));
         if !self.leads {
             self.worker.wake.ring();
