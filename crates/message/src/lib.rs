@@ -16,4 +16,4 @@ pub use header::{Header, HeaderField, KnownHeader};
 pub use method::Method;
 pub use request::{BodyLength, RequestHead, Slice, Version};
 pub use response::ResponseHead;
-pub use status::reason;
+pub use status::{is_bodiless, reason};

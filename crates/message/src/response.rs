@@ -41,6 +41,6 @@ impl ResponseHead {
 
     /// Whether the status alone forbids a body (RFC 9110, 6.4.1).
     pub fn is_bodiless_status(&self) -> bool {
-        matches!(self.status, 100..=199 | 204 | 304)
+        crate::is_bodiless(self.status)
     }
 }

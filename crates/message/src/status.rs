@@ -1,4 +1,10 @@
-//! Reason phrases, in nginx's words where they differ from the RFC's, because scripts match them.
+//! Status codes. Reason phrases are in nginx's words where they differ from the RFC's, because
+//! scripts match them.
+
+/// Whether a status alone forbids a body (RFC 9110, 6.4.1).
+pub fn is_bodiless(status: u16) -> bool {
+    matches!(status, 100..=199 | 204 | 304)
+}
 
 /// The reason phrase of a status code; empty for a code nobody named.
 pub fn reason(status: u16) -> &'static str {

@@ -323,7 +323,7 @@ impl Responder for ChannelResponder<'_> {
         if !may_begin(self.line.flight) {
             return Err(SendError::Gone);
         }
-        self.bodiless |= matches!(parts.status, 100..=199 | 204 | 304);
+        self.bodiless |= message::is_bodiless(parts.status);
         self.left = parts.content_length;
         self.pieces += 1;
         let mut head = std::mem::take(self.buffer);

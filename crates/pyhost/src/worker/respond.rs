@@ -84,7 +84,7 @@ impl<'a> StreamResponder<'a> {
 
     /// Chooses the framing and writes the head into the buffer.
     fn build_head(&mut self, parts: &ResponseParts<'_>) {
-        let bodiless = matches!(parts.status, 100..=199 | 204 | 304);
+        let bodiless = message::is_bodiless(parts.status);
         let http = self.manner.protocol == Protocol::Http;
         self.framing = match parts.content_length {
             _ if bodiless || self.manner.head_only => Framing::None,
@@ -101,10 +101,10 @@ impl<'a> StreamResponder<'a> {
         out.clear();
         // RFC 9112, 2.3: the version is the server's own; uWSGI echoes it to web servers.
         let version = if http || self.manner.http11 { "HTTP/1.1" } else { "HTTP/1.0" };
-        let mut digits = itoa_buffer();
+        let mut digits = itoa::Buffer::new();
         out.extend_from_slice(version.as_bytes());
         out.push(b' ');
-        out.extend_from_slice(decimal(u64::from(parts.status), &mut digits));
+        out.extend_from_slice(digits.format(parts.status).as_bytes());
         out.push(b' ');
         out.extend_from_slice(parts.reason);
         out.extend_from_slice(b"\r\n");
@@ -117,7 +117,7 @@ impl<'a> StreamResponder<'a> {
         if let Some(bytes) = parts.content_length.filter(|_| parts.add_content_length && !bodiless)
         {
             out.extend_from_slice(b"Content-Length: ");
-            out.extend_from_slice(decimal(bytes, &mut digits));
+            out.extend_from_slice(digits.format(bytes).as_bytes());
             out.extend_from_slice(b"\r\n");
         }
         if self.framing == Framing::Chunked {
@@ -297,23 +297,4 @@ impl Responder for StreamResponder<'_> {
         // A client that has gone needs no answer.
         let _ = self.start(py, &parts, text.as_bytes(), true);
     }
-}
-
-fn itoa_buffer() -> [u8; 20] {
-    [0; 20]
-}
-
-/// The digits of a number.
-fn decimal(mut number: u64, room: &mut [u8; 20]) -> &[u8] {
-    let mut at = room.len();
-    for slot in room.iter_mut().rev() {
-        // A remainder of ten fits a byte.
-        *slot = b'0' + (number % 10) as u8;
-        number /= 10;
-        at -= 1;
-        if number == 0 {
-            break;
-        }
-    }
-    room.get(at..).unwrap_or(&[])
 }
