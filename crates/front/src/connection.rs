@@ -145,10 +145,13 @@ async fn answered(
     wire: &mut Wire,
     (head, pipelined): (RequestHead, bool),
 ) -> (After, Duration) {
-    let mut exchange = exchange(thread, active, client, head);
+    let mut place = thread.places.take();
+    let exchange = place.fill(exchange(thread, active, client, head));
     exchange.pipelined = pipelined;
-    let after = guarded(wire, &mut exchange).await;
-    (after, exchange.location().manners.keepalive_timeout)
+    let after = guarded(wire, exchange).await;
+    let keepalive_timeout = exchange.location().manners.keepalive_timeout;
+    thread.places.put(place);
+    (after, keepalive_timeout)
 }
 
 fn default_server(active: &Active, client: &Client) -> ServerId {

@@ -48,7 +48,7 @@ fn own(exchange: &Exchange, status: u16, location: Option<Bytes>) -> Outcome {
     if let Some(location) = location {
         redirect::set_location(exchange, &mut response, location);
     }
-    Outcome::Respond(response)
+    Outcome::Respond(Box::new(response))
 }
 
 fn find(exchange: &Exchange, status: u16) -> Option<&ErrorPage> {

@@ -161,6 +161,41 @@ pub struct Exchange {
     pub upstream: UpstreamFacts,
 }
 
+/// Places kept for reuse per thread; more are freed.
+const PLACES_MAX: usize = 64;
+
+/// Where one request stands: outside of its connection, which is smaller while it is idle.
+#[derive(Debug, Default)]
+pub struct Place(Box<Option<Exchange>>);
+
+impl Place {
+    /// Puts a request there.
+    pub fn fill(&mut self, exchange: Exchange) -> &mut Exchange {
+        self.0.insert(exchange)
+    }
+}
+
+/// Empty places of one thread. A request takes one over instead of allocating: the allocator
+/// itself keeps only a few of each size at hand.
+#[derive(Debug, Default)]
+pub struct Places(RefCell<Vec<Place>>);
+
+impl Places {
+    /// An empty place.
+    pub fn take(&self) -> Place {
+        self.0.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Gives back a place; the request in it is over.
+    pub fn put(&self, mut place: Place) {
+        *place.0 = None;
+        let mut spare = self.0.borrow_mut();
+        if spare.len() < PLACES_MAX {
+            spare.push(place);
+        }
+    }
+}
+
 impl Exchange {
     /// The location in force.
     pub fn location(&self) -> &LocationPlan {

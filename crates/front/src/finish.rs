@@ -18,7 +18,7 @@ use crate::wire::{Wire, WireEnd};
 const COPIED_BYTES_MAX: usize = 2048;
 
 /// Passes a response through the filters. `Err` is a status to answer with instead.
-pub fn filter(exchange: &mut Exchange, mut response: Response) -> Response {
+pub fn filter(exchange: &mut Exchange, mut response: Box<Response>) -> Box<Response> {
     if let Some(status) = exchange.error_page.and_then(|page| page.status) {
         response.status = status;
         response.reason = Bytes::new();
@@ -62,7 +62,7 @@ pub fn filter(exchange: &mut Exchange, mut response: Response) -> Response {
 }
 
 /// The page of a status that a filter came to.
-fn instead(exchange: &mut Exchange, status: u16) -> Response {
+fn instead(exchange: &mut Exchange, status: u16) -> Box<Response> {
     match phases::settle(exchange, Outcome::Status(status)) {
         Next::Respond(mut response) => {
             if let Some(status) = exchange.error_page.and_then(|page| page.status) {
@@ -71,7 +71,9 @@ fn instead(exchange: &mut Exchange, status: u16) -> Response {
             response
         }
         // An operator's page that needs an upstream is not called from a filter.
-        Next::Call | Next::Close => crate::pages::page(status, crate::response::PRODUCT_NAME),
+        Next::Call | Next::Close => {
+            Box::new(crate::pages::page(status, crate::response::PRODUCT_NAME))
+        }
     }
 }
 
@@ -116,7 +118,7 @@ fn keeps_alive(exchange: &Exchange) -> bool {
 }
 
 /// Sends a filtered response. Says whether it went out whole and the connection may be kept.
-pub async fn send(wire: &mut Wire, exchange: &mut Exchange, mut response: Response) -> bool {
+pub async fn send(wire: &mut Wire, exchange: &mut Exchange, mut response: Box<Response>) -> bool {
     let active = exchange.active.clone();
     let manners = &active.location(exchange.location).manners;
     let bodiless = response.is_bodiless();

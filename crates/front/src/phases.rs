@@ -37,11 +37,10 @@ pub enum Start {
 }
 
 /// What a phase decided.
-#[expect(clippy::large_enum_variant, reason = "moved once; a box would cost an allocation")]
 #[derive(Debug)]
 pub enum Outcome {
-    /// Answer with this.
-    Respond(Response),
+    /// Answer with this; in a box, because it changes hands many times.
+    Respond(Box<Response>),
     /// Answer with the page of a status.
     Status(u16),
     /// Answer with a redirect: status and Location, not yet absolute.
@@ -55,11 +54,10 @@ pub enum Outcome {
 }
 
 /// What makes the answer.
-#[expect(clippy::large_enum_variant, reason = "moved once; a box would cost an allocation")]
 #[derive(Debug)]
 pub enum Next {
     /// This.
-    Respond(Response),
+    Respond(Box<Response>),
     /// The upstream of the location in force.
     Call,
     /// Nothing: the connection closes.
@@ -197,7 +195,7 @@ fn in_location(exchange: &mut Exchange) -> Outcome {
 fn content(exchange: &mut Exchange) -> Outcome {
     match &exchange.location().handler {
         Handler::Upstream(_) => Outcome::Call,
-        Handler::StubStatus => Outcome::Respond(exchange.thread.counters.page()),
+        Handler::StubStatus => Outcome::Respond(Box::new(exchange.thread.counters.page())),
         Handler::Static if exchange.uri.ends_with(b"/") => index::serve(exchange),
         Handler::Static => static_file::serve(exchange),
     }
@@ -226,7 +224,7 @@ fn returned(exchange: &mut Exchange, status: u16, text: Option<Bytes>) -> Outcom
         (_, text) => {
             let text = text.unwrap_or_default();
             let content_type = static_file::content_type(exchange).unwrap_or_default();
-            Outcome::Respond(Response::memory(status, content_type, text))
+            Outcome::Respond(Box::new(Response::memory(status, content_type, text)))
         }
     }
 }

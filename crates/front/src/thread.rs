@@ -17,6 +17,7 @@ use upstream::{AppChannels, AppDoor};
 
 use crate::clock::Clock;
 use crate::content::open_files::OpenFiles;
+use crate::exchange::Places;
 use crate::runtime::{Active, Runtime};
 use crate::status::Counters;
 
@@ -75,6 +76,8 @@ pub struct Thread {
     pub watch: Rc<Watch>,
     /// Read buffers.
     pub pool: BufferPool,
+    /// Where requests stand.
+    pub places: Places,
     /// A buffer for whoever needs one between two awaits; taken and put back.
     pub scratch: Cell<Vec<u8>>,
     /// Keys of this thread's `$request_id`.
@@ -156,6 +159,7 @@ async fn run(
         clock: Clock::new(),
         watch: Watch::new(),
         pool: BufferPool::new(),
+        places: Places::default(),
         scratch: Cell::new(Vec::new()),
         random: RandomState::new(),
         files: OpenFiles::new(),

@@ -17,7 +17,7 @@ use crate::pool::{Connection, Home};
 use crate::send::Sender;
 use crate::{CallError, CallTrace};
 
-/// An upstream's answer.
+/// An upstream's answer; handed on in a box, because it changes hands several times.
 #[derive(Debug)]
 pub struct Answer {
     /// Status and end-to-end fields.

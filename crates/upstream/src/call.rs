@@ -67,7 +67,11 @@ impl Upstreams {
     ///
     /// # Errors
     /// No peer gave an answer that may be passed on; the error says with which status to answer.
-    pub async fn call(&self, call: &UpstreamCall, outgoing: Outgoing) -> Result<Answer, CallError> {
+    pub async fn call(
+        &self,
+        call: &UpstreamCall,
+        outgoing: Outgoing,
+    ) -> Result<Box<Answer>, CallError> {
         let balancer = match &outgoing.whom {
             Whom::Group(id) => self.states.group(*id).cloned(),
             Whom::Address(address, written) => {
@@ -97,7 +101,7 @@ impl Upstreams {
         balancer: &Arc<Balancer>,
         call: &UpstreamCall,
         outgoing: Outgoing,
-    ) -> Result<Answer, CallError> {
+    ) -> Result<Box<Answer>, CallError> {
         let begun = (!call.next.within.is_zero()).then(Instant::now);
         let client = outgoing.client;
         let mut trace = CallTrace::default();
@@ -131,7 +135,7 @@ impl Upstreams {
                     }
                     let rest = (chosen, request.patience, attempt_begun);
                     let body = AnswerBody::socket(&head, connection, request.sender, home, rest);
-                    return Ok(Answer { head: head.head, body, trace });
+                    return Ok(Box::new(Answer { head: head.head, body, trace }));
                 }
                 Err(failure) => failure,
             };

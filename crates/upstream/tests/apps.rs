@@ -59,7 +59,7 @@ impl Stage {
     fn call(
         &self,
         request: Outgoing,
-    ) -> tokio::task::JoinHandle<Result<upstream::Answer, upstream::CallError>> {
+    ) -> tokio::task::JoinHandle<Result<Box<upstream::Answer>, upstream::CallError>> {
         let upstreams = self.upstreams.clone();
         tokio::task::spawn_local(async move { upstreams.call(&call(), request).await })
     }

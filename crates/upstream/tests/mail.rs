@@ -97,17 +97,17 @@ impl Front {
         worker
     }
 
-    fn call(&self, body: &[u8]) -> JoinHandle<Result<Answer, CallError>> {
+    fn call(&self, body: &[u8]) -> JoinHandle<Result<Box<Answer>, CallError>> {
         let (upstreams, body) = (self.upstreams.clone(), memory(body.to_vec().leak()));
         tokio::task::spawn_local(async move { upstreams.call(&call(), packet(body)).await })
     }
 }
 
-async fn text(call: JoinHandle<Result<Answer, CallError>>) -> Vec<u8> {
+async fn text(call: JoinHandle<Result<Box<Answer>, CallError>>) -> Vec<u8> {
     body(&mut call.await.unwrap().unwrap()).await.unwrap()
 }
 
-async fn status(call: JoinHandle<Result<Answer, CallError>>) -> u16 {
+async fn status(call: JoinHandle<Result<Box<Answer>, CallError>>) -> u16 {
     call.await.unwrap().unwrap_err().status
 }
 

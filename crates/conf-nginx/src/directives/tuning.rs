@@ -10,7 +10,8 @@ use crate::walk::Call;
 const CACHE: Args = Args { min: 1, max: 3 };
 const FLAT: Contexts = ALL_LEVELS;
 const H2: &str = "this build speaks HTTP/1 only";
-const FILES: &str = "files are opened afresh, so that changes are seen";
+const FILES: &str =
+    "small files that are asked for often are looked at twice a second, others for each request";
 
 /// The rows.
 pub const ROWS: &[Row] = &[

@@ -19,10 +19,10 @@ use crate::{error_pages, redirect};
 pub async fn relay(
     exchange: &mut Exchange,
     call: &UpstreamCall,
-    answer: Answer,
+    answer: Box<Answer>,
     filler: Option<Box<Filler>>,
 ) -> Outcome {
-    let Answer { head, body, trace } = answer;
+    let Answer { head, body, trace } = *answer;
     if exchange.active.plan().reads_upstream_fields {
         exchange.upstream.headers.clone_from(&head.headers);
     }
@@ -40,7 +40,7 @@ pub async fn relay(
         }
         return Outcome::Status(head.status);
     }
-    let mut response = response(exchange, call, head);
+    let mut response = Box::new(response(exchange, call, head));
     let no_body = exchange.method == Method::Head && !exchange.fills_cache;
     if no_body || response.is_bodiless() {
         note(exchange, &body, trace);

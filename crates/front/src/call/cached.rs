@@ -176,7 +176,7 @@ async fn answered_with(
     call: &UpstreamCall,
     (rules, store): (&CacheUse, &Arc<Store>),
     (filler, stale): (Option<Box<Filler>>, Option<Object>),
-    answer: Answer,
+    answer: Box<Answer>,
 ) -> Option<Outcome> {
     let now = Now::read();
     let status = answer.head.status;
@@ -253,7 +253,7 @@ fn serve(exchange: &mut Exchange, call: &UpstreamCall, object: Object) -> Outcom
             Body::File(FilePart { file: Rc::new(file), offset, bytes: len })
         }
     };
-    Outcome::Respond(response)
+    Outcome::Respond(Box::new(response))
 }
 
 /// A stored answer is judged here, and cut into ranges if its upstream would have done that.

@@ -59,7 +59,7 @@ pub async fn ask(
     wire: &mut Wire,
     exchange: &mut Exchange,
     call: &UpstreamCall,
-) -> Option<Result<Answer, Outcome>> {
+) -> Option<Result<Box<Answer>, Outcome>> {
     match attempt(wire, exchange, call).await? {
         Ok(answer) => Some(Ok(answer)),
         Err(error) => Some(Err(failed(exchange, error))),
@@ -71,7 +71,7 @@ pub async fn attempt(
     wire: &mut Wire,
     exchange: &mut Exchange,
     call: &UpstreamCall,
-) -> Option<Result<Answer, CallError>> {
+) -> Option<Result<Box<Answer>, CallError>> {
     let active = exchange.active.clone();
     let (whom, speak_uri) = match &call.target {
         Target::Group(id) => (Whom::Group(*id), None),

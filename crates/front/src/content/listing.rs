@@ -39,7 +39,8 @@ pub fn serve(exchange: &Exchange, directory: &[u8]) -> Outcome {
         line(entry, &mut page);
     }
     page.extend_from_slice(b"</pre><hr></body>\r\n</html>\r\n");
-    Outcome::Respond(Response::memory(200, Bytes::from_static(b"text/html"), Bytes::from(page)))
+    let html = Bytes::from_static(b"text/html");
+    Outcome::Respond(Box::new(Response::memory(200, html, Bytes::from(page))))
 }
 
 fn read(directory: &[u8]) -> std::io::Result<Vec<Entry>> {

@@ -91,7 +91,7 @@ fn file(exchange: &mut Exchange, path: &[u8], metadata: &Metadata, body: Body) -
             location.gzip.precompressed != Precompressed::Off && location.gzip.vary;
     }
     response.content_type = content_type(exchange);
-    Outcome::Respond(response)
+    Outcome::Respond(Box::new(response))
 }
 
 fn describe(response: &mut Response, metadata: &Metadata, body: Body, etag: bool) {

@@ -3,7 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use message::{BodyLength, Header, HeaderField, KnownHeader, ResponseHead, Slice};
 
-use super::bytes::{TOKEN, any_control, decimal, is, list_items, trimmed};
+use super::bytes::{TOKEN, all, any_control, decimal, list_items, trimmed};
 
 /// How an upstream begins its answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -197,9 +197,13 @@ impl ResponseReader {
 
     /// `at` is where the line begins in the head.
     fn handle_field_line(&mut self, line: &[u8], at: usize) -> Result<(), ResponseError> {
-        let colon = line.iter().position(|&byte| !is(byte, TOKEN));
-        let colon = colon.filter(|&end| end > 0 && line.get(end) == Some(&b':'));
-        let (name, value) = line.split_at(colon.ok_or(ResponseError::BadHeader)?);
+        let colon = memchr::memchr(b':', line).ok_or(ResponseError::BadHeader)?;
+        let (name, value) = line.split_at(colon);
+        let known = KnownHeader::from_name(name);
+        // A name that is known is a token.
+        if known == KnownHeader::Unknown && (name.is_empty() || !all(name, TOKEN)) {
+            return Err(ResponseError::BadHeader);
+        }
         let value = value.get(1..).unwrap_or(&[]);
         if any_control(value) && value.iter().any(|byte| is_line_breaker(*byte)) {
             return Err(ResponseError::BadHeader);
@@ -208,7 +212,6 @@ impl ResponseReader {
         let value_at = at + name.len() + 1;
         let value = value.get(start..end).unwrap_or(&[]);
         let range = slice(value_at + start, value_at + end);
-        let known = KnownHeader::from_name(name);
         self.framing.handle_field(known, value, range)?;
         match known {
             KnownHeader::Status if self.style == ResponseStyle::Cgi => {
@@ -232,6 +235,7 @@ impl ResponseReader {
         request_was_head: bool,
     ) -> Result<ResponseHead, ResponseError> {
         let mut answer = ResponseHead::new(200, BodyLength::UntilClose);
+        answer.headers.reserve_exact(self.fields.len());
         for field in &self.fields {
             if !self.framing.is_nominated(field.name.of(head), head) {
                 answer.headers.push(header(field, head));

@@ -175,7 +175,7 @@ impl AppChannels {
         written: &Arc<str>,
         call: &UpstreamCall,
         outgoing: Outgoing,
-    ) -> Result<Answer, CallError> {
+    ) -> Result<Box<Answer>, CallError> {
         let begun = Instant::now();
         let mut attempt = Attempt::new(written.clone());
         let result = self.attempt(app, call, outgoing, &mut attempt).await;
@@ -186,7 +186,7 @@ impl AppChannels {
                 attempt.header_time = elapsed;
                 let trace = CallTrace { attempts: vec![attempt] };
                 let body = AnswerBody::app(body, 0, begun);
-                Ok(Answer { head, body, trace })
+                Ok(Box::new(Answer { head, body, trace }))
             }
             Err(failure) => {
                 attempt.status = failure.status();
