@@ -99,7 +99,8 @@ pub fn claimant(birth: u32) -> u32 {
     birth & ((1 << CLAIMANT_BITS) - 1)
 }
 
-/// A ticket as mailboxes hold it: distinct for so long that none is met twice.
+/// The word of state: what, by whom, and the request's ticket, cut to 37 bits, which come round
+/// after so many requests that none is met twice.
 fn state(tag: u64, claimant: u32, ticket: u64) -> u64 {
     tag | u64::from(claimant) << TAG_BITS | ticket << (TAG_BITS + CLAIMANT_BITS)
 }
