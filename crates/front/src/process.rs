@@ -8,7 +8,6 @@ use net::store::Store;
 use plan::front::CacheZone;
 use plan::front::MainPlan;
 use plan::{Address, FrontPlan};
-use proto::channel::SLOT_WORDS;
 use proto::control::{FromFront, MESSAGE_BYTES_MAX, ToFront};
 use proto::mailbox::Mailboxes;
 use sys::fdpass;
@@ -150,7 +149,9 @@ impl Front {
             ToFront::AppUp { app, threads } => {
                 let queue = handles.next().ok_or_else(|| said("an app"))?;
                 let board = handles.next().ok_or_else(|| said("an app"))?;
-                let board = Arc::new(map(board)?);
+                let board = SharedWords::map_all(board)
+                    .map_err(|error| format!("cannot map the scoreboard: {error}"))?;
+                let board = Arc::new(board);
                 let mailboxes = handles.next().map(Mailboxes::map).transpose();
                 let mailboxes = mailboxes.map_err(|error| format!("the mailboxes: {error}"))?;
                 let mailboxes = mailboxes.map(Arc::new);
@@ -295,14 +296,6 @@ fn read_plan(file: OwnedFd) -> Result<FrontPlan, String> {
     // The keys of certificates were in it.
     text.zeroize();
     plan.map_err(|error| format!("the plan is not one: {error}"))
-}
-
-fn map(board: OwnedFd) -> Result<SharedWords, String> {
-    let file = std::fs::File::from(board);
-    let bytes = file.metadata().map_err(|error| error.to_string())?.len();
-    let words = usize::try_from(bytes / 8).unwrap_or(0) / SLOT_WORDS * SLOT_WORDS;
-    SharedWords::map(OwnedFd::from(file), words)
-        .map_err(|error| format!("cannot map the scoreboard: {error}"))
 }
 
 /// Becomes the configured user. Only root can, and only once: without root the front stays who

@@ -236,8 +236,7 @@ impl Mailboxes {
 
     /// Whether the worker of that seat sleeps and is now to be woken by the caller.
     pub fn must_wake(&self, seat: u32) -> bool {
-        let Some(sleeps) = self.seat(seat) else { return false };
-        sleeps.load(Ordering::SeqCst) != 0 && sleeps.swap(0, Ordering::SeqCst) != 0
+        self.seat(seat).is_some_and(take_sleeper)
     }
 
     /// The front thread is about to sleep: it must look once more ([`Mailboxes::has_news`]).
@@ -366,8 +365,7 @@ impl Mailboxes {
             return None;
         }
         self.tell(claim, REPLIED);
-        let sleeps = self.sleeps(claim.lane);
-        Some(self.is_front_asleep(claim.lane) && sleeps.swap(0, Ordering::SeqCst) != 0)
+        Some(take_sleeper(self.sleeps(claim.lane)))
     }
 
     /// The worker is done with a request without leaving a reply; that is no news that anybody
@@ -393,9 +391,14 @@ impl Mailboxes {
     /// The worker is awake. False if somebody has taken it upon himself to wake it: a frame
     /// that says so comes, or has come.
     pub fn worker_is_awake(&self, seat: u32) -> bool {
-        let Some(sleeps) = self.seat(seat) else { return true };
-        sleeps.load(Ordering::Relaxed) != 0 && sleeps.swap(0, Ordering::SeqCst) != 0
+        self.seat(seat).is_none_or(take_sleeper)
     }
+}
+
+/// Whether somebody slept; it does not count as asleep any more, and the caller sees to it that
+/// it wakes.
+fn take_sleeper(sleeps: &AtomicU64) -> bool {
+    sleeps.load(Ordering::SeqCst) != 0 && sleeps.swap(0, Ordering::SeqCst) != 0
 }
 
 /// Words of all of it; `None` if the numbers are out of all proportion.

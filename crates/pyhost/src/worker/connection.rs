@@ -29,6 +29,9 @@ const BODY_TIMEOUT_MS: u64 = 30_000;
 /// The lowest rate: 500 bytes a second.
 const MS_PER_BODY_BYTE: u64 = 2;
 
+/// Answers to pipelined requests that took no longer wait for each other.
+const PIPELINED_MS: u64 = 1;
+
 /// Where connections came from: one per listening socket.
 #[derive(Debug)]
 pub struct Local {
@@ -238,11 +241,14 @@ impl Connection {
         self.go_on(after, scratch, settings)
     }
 
-    /// A whole answer is about to be sent. If the client has sent its next request already, and
-    /// `quick`ly made answers need not be waited for long, they go out together.
-    pub fn cork_if_pipelined(&mut self, quick: bool) {
-        let more = !self.input.is_empty() && quick && self.protocol() == Protocol::Http;
-        self.is_followed = more && memchr::memmem::find(&self.input, b"\r\n\r\n").is_some();
+    /// A whole answer is about to be sent, to a request that began at `began_ms`. If the client has
+    /// sent its next request already, and this one was answered quickly, both answers go out
+    /// together.
+    pub fn cork_if_pipelined(&mut self, began_ms: u64) {
+        let more = !self.input.is_empty() && self.protocol() == Protocol::Http;
+        let quick = || sys::clock::monotonic_ms() <= began_ms + PIPELINED_MS;
+        self.is_followed =
+            more && quick() && memchr::memmem::find(&self.input, b"\r\n\r\n").is_some();
         if self.is_followed {
             self.output.cork();
         }

@@ -19,9 +19,6 @@ use crate::exchange::{Responder, ResponseParts, SendError};
 /// Up to here a piece is copied behind its chunk's size line; longer ones go as they are.
 const COPIED_BYTES_MAX: usize = 16 * 1024;
 
-/// Answers to pipelined requests that took no longer wait for each other.
-const PIPELINED_MS: u64 = 1;
-
 /// A request that took longer may have missed the order to stop.
 const SLOW_MS: u64 = 10;
 
@@ -204,7 +201,7 @@ impl Responder for StreamResponder<'_> {
         }
         self.build_head(parts);
         if end && self.keep_alive {
-            self.connection.cork_if_pipelined(monotonic_ms() <= self.began_ms + PIPELINED_MS);
+            self.connection.cork_if_pipelined(self.began_ms);
         } else {
             let socket = self.connection.socket.as_fd();
             self.connection.output.uncork(socket).map_err(|_| SendError::Gone)?;

@@ -121,11 +121,11 @@ impl App {
     pub fn post(&self, header: &RequestHeader, vars: &[u8], placed: &Placed) -> Option<u32> {
         let mail = self.mail.as_ref().filter(|_| placed.place == BodyPlace::Inline)?;
         let parts: [&[u8]; 3] = [&header.encode(), vars, &placed.inline];
-        let mailbox = mail.post(header.id, &parts).or_else(|| {
+        if mail.is_full() {
             let workers = self.workers.borrow();
             mail.reclaim(|known| workers.values().any(|worker| worker.claimant() == known));
-            mail.post(header.id, &parts)
-        })?;
+        }
+        let mailbox = mail.post(header.id, &parts)?;
         self.wake_one(mail);
         Some(mailbox)
     }

@@ -72,12 +72,17 @@ impl Mail {
         })
     }
 
+    /// Whether no mailbox is free.
+    pub fn is_full(&self) -> bool {
+        self.used.get() == u64::MAX
+    }
+
     /// Posts a request; the mailbox it is in, or `None` if none is free or it is too long.
     pub fn post(&self, id: u64, parts: &[&[u8]]) -> Option<u32> {
-        let free = !self.used.get();
-        if free == 0 {
+        if self.is_full() {
             return None;
         }
+        let free = !self.used.get();
         // Round and round, so that the workers find the oldest one first.
         let next = self.next_mailbox.get();
         let mailbox = (next + free.rotate_right(next).trailing_zeros()) % MAILBOXES;
