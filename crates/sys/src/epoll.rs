@@ -69,6 +69,11 @@ impl Events {
         Events { room: vec![empty; events_max.max(1)], filled: 0, next: 0 }
     }
 
+    /// Events of the batch that nobody has taken yet.
+    pub fn left(&self) -> usize {
+        self.filled.saturating_sub(self.next)
+    }
+
     /// Takes the next event out of the batch.
     pub fn take(&mut self) -> Option<Event> {
         if self.next >= self.filled {

@@ -90,6 +90,10 @@ pub struct Connection {
     pub output: Output,
     /// The answer may wait for the next one, whose request is there.
     is_followed: bool,
+    /// The answer may be held for a moment: requests on other connections are there.
+    pub may_hold: bool,
+    /// The client runs on this machine.
+    is_near: bool,
     /// REMOTE_ADDR; empty on Unix sockets.
     pub remote_addr: String,
     /// REMOTE_PORT.
@@ -108,6 +112,8 @@ pub struct Connection {
 impl Connection {
     /// An accepted connection.
     pub fn new(token: u64, socket: OwnedFd, peer: socket::Peer, local: Arc<Local>) -> Connection {
+        let is_near =
+            matches!(peer, socket::Peer::Inet(it) if it.ip().to_canonical().is_loopback());
         let (remote_addr, remote_port) = match peer {
             socket::Peer::Inet(address) => (address.ip().to_string(), address.port().to_string()),
             socket::Peer::Unix => (String::new(), String::new()),
@@ -118,6 +124,8 @@ impl Connection {
             watched: None,
             output: Output::default(),
             is_followed: false,
+            may_hold: false,
+            is_near,
             remote_addr,
             remote_port,
             local,
@@ -219,10 +227,16 @@ impl Connection {
         Turn::Close
     }
 
-    /// A request was answered: what is next.
-    pub fn conclude(&mut self, after: After, scratch: &mut Scratch, settings: &Settings) -> Turn {
+    /// A request was answered, just now: what is next.
+    pub fn conclude(
+        &mut self,
+        after: After,
+        now_ms: u64,
+        scratch: &mut Scratch,
+        settings: &Settings,
+    ) -> Turn {
         self.requests += 1;
-        self.since_ms = sys::clock::monotonic_ms();
+        self.since_ms = now_ms;
         if self.output.is_corked() && self.is_followed && after == After::NextRequest {
             let turn = self.go_on(after, scratch, settings);
             let is_next = matches!(turn, Turn::Request(_));
@@ -243,14 +257,16 @@ impl Connection {
 
     /// A whole answer is about to be sent, to a request that began at `began_ms`. If the client has
     /// sent its next request already, and this one was answered quickly, both answers go out
-    /// together.
-    pub fn cork_if_pipelined(&mut self, began_ms: u64) {
+    /// together; if only others have, the kernel may hold it ([`super::burst`]).
+    pub fn choose_departure(&mut self, began_ms: u64) {
         let more = !self.input.is_empty() && self.protocol() == Protocol::Http;
         let quick = || sys::clock::monotonic_ms() <= began_ms + PIPELINED_MS;
         self.is_followed =
             more && quick() && memchr::memmem::find(&self.input, b"\r\n\r\n").is_some();
         if self.is_followed {
             self.output.cork();
+        } else if self.may_hold && self.is_near {
+            self.output.hold_next();
         }
     }
 

@@ -17,6 +17,7 @@
 //! leader looks for work, and nobody else asks for it.
 
 mod body;
+mod burst;
 mod cancel;
 mod channel;
 mod connection;

@@ -40,12 +40,25 @@ enum Piece {
     },
 }
 
+/// When what is sent leaves this machine's hands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Departure {
+    /// At once.
+    #[default]
+    AtOnce,
+    /// Together with what is sent next on this connection: until then it waits here.
+    Corked,
+    /// The next answer is to be held by the kernel.
+    HeldNext,
+    /// The kernel holds the last answer until [`Output::release`], or for 200 ms.
+    Held,
+}
+
 /// The output queue of one connection.
 #[derive(Default)]
 pub struct Output {
     pieces: VecDeque<Piece>,
-    /// What is sent waits for what is sent next.
-    corked: bool,
+    departure: Departure,
     /// Bytes in memory that wait. Invariant: the sum over `pieces`.
     waiting: usize,
     spill: Option<File>,
@@ -69,12 +82,12 @@ impl Output {
     /// Lets short answers wait for the next one, to go out together: for a client that has sent
     /// its next request already.
     pub fn cork(&mut self) {
-        self.corked = true;
+        self.departure = Departure::Corked;
     }
 
     /// Whether short answers wait for the next one.
     pub fn is_corked(&self) -> bool {
-        self.corked
+        self.departure == Departure::Corked
     }
 
     /// Lets go what waited for the next answer.
@@ -82,7 +95,30 @@ impl Output {
     /// # Errors
     /// The peer is gone.
     pub fn uncork(&mut self, to: BorrowedFd<'_>) -> io::Result<()> {
-        if std::mem::take(&mut self.corked) { self.flush(to) } else { Ok(()) }
+        if !self.is_corked() {
+            return Ok(());
+        }
+        self.departure = Departure::AtOnce;
+        self.flush(to)
+    }
+
+    /// Lets the kernel hold the answer that is sent next, if it takes it in one piece: the peer is
+    /// not woken before [`Output::release`].
+    pub fn hold_next(&mut self) {
+        self.departure = Departure::HeldNext;
+    }
+
+    /// Whether the kernel holds the last answer.
+    pub fn is_held(&self) -> bool {
+        self.departure == Departure::Held
+    }
+
+    /// Lets the kernel send what it holds. If the peer is gone, the next send or read says so.
+    pub fn release(&mut self, to: BorrowedFd<'_>) {
+        if std::mem::take(&mut self.departure) == Departure::Held {
+            // Setting it again, on a socket that has it, is what sends: tcp(7).
+            socket::send_at_once(to);
+        }
     }
 
     /// Sends `head` and then `body`, at once if nothing waits before them; what the socket does
@@ -91,7 +127,7 @@ impl Output {
     /// # Errors
     /// The peer is gone.
     pub fn send(&mut self, to: BorrowedFd<'_>, head: &[u8], body: &[u8]) -> io::Result<()> {
-        if self.corked {
+        if self.is_corked() {
             if self.waiting + head.len() + body.len() <= CORKED_BYTES_MAX {
                 self.keep(head);
                 self.keep(body);
@@ -100,9 +136,10 @@ impl Output {
             self.uncork(to)?;
         }
         let mut sent = 0;
+        let hold = std::mem::take(&mut self.departure) == Departure::HeldNext && body.is_empty();
         if self.pieces.is_empty() {
             let result = if body.is_empty() {
-                socket::send(to, head, false)
+                socket::send(to, head, hold)
             } else if head.is_empty() {
                 socket::send(to, body, false)
             } else {
@@ -117,6 +154,8 @@ impl Output {
         if sent < head.len() + body.len() {
             self.keep(head.get(sent..).unwrap_or(&[]));
             self.keep(body.get(sent.saturating_sub(head.len())..).unwrap_or(&[]));
+        } else if hold {
+            self.departure = Departure::Held;
         }
         Ok(())
     }

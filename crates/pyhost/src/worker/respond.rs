@@ -201,7 +201,7 @@ impl Responder for StreamResponder<'_> {
         }
         self.build_head(parts);
         if end && self.keep_alive {
-            self.connection.cork_if_pipelined(self.began_ms);
+            self.connection.choose_departure(self.began_ms);
         } else {
             let socket = self.connection.socket.as_fd();
             self.connection.output.uncork(socket).map_err(|_| SendError::Gone)?;

@@ -121,6 +121,11 @@ impl Table {
         slot.connection.take()
     }
 
+    /// A connection that no thread has.
+    pub fn parked(&mut self, token: u64) -> Option<&mut Connection> {
+        self.slot(token)?.connection.as_deref_mut()
+    }
+
     /// A thread closes its connection.
     pub fn forget(&mut self, token: u64) {
         let Some(slot) = self.slot(token) else { return };

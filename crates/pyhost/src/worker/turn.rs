@@ -5,9 +5,10 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::Ordering;
 
 use pyo3::prelude::*;
-use sys::clock::monotonic_ms;
+use sys::clock::{monotonic_ms, monotonic_ns};
 use sys::epoll::{Event, Events};
 
+use super::burst::Burst;
 use super::cancel::Heard;
 use super::channel::{self, ChannelRequest, ChannelResponder, Line, Received};
 use super::connection::{Connection, Turn};
@@ -65,6 +66,8 @@ pub struct Finding {
     /// The listener that a connection came from, and how many more are taken from it without
     /// asking epoll, when there is much to do.
     arriving: (u64, u32),
+    /// Answers that leave together.
+    burst: Burst,
 }
 
 impl Finding {
@@ -77,6 +80,7 @@ impl Finding {
             asked_ms: 0,
             busy: false,
             arriving: (FIRST_LISTENER, 0),
+            burst: Burst::default(),
         }
     }
 }
@@ -97,6 +101,8 @@ struct Thread<'a> {
     buffer: Vec<u8>,
     /// When the last request from the front began.
     began_ms: u64,
+    /// The answer to the next request may be held: others wait behind it.
+    may_hold: bool,
 }
 
 /// Serves until the worker is done.
@@ -110,6 +116,7 @@ pub fn run(py: Python<'_>, worker: &Worker, core: u32) {
         room: vec![0; if worker.queue.is_some() { REQUEST_BYTES_MAX } else { 0 }],
         buffer: Vec::with_capacity(4096),
         began_ms: 0,
+        may_hold: false,
     };
     loop {
         // The GIL is kept as long as there is something to do: with four threads and short views
@@ -189,14 +196,18 @@ impl Thread<'_> {
         // Free: only the thread that leads comes here.
         let mut finding = lock(&worker.finding);
         loop {
+            self.let_leave(&mut finding);
             if worker.is_finished() {
                 return Some(Work::End);
             }
             while let Some(event) = finding.events.take() {
                 if let Some(work) = self.handle_event(event, &mut finding) {
+                    self.may_hold = finding.burst.may_hold() && finding.events.left() > 0;
                     return Some(work);
                 }
             }
+            self.may_hold = false;
+            self.let_leave(&mut finding);
             if let Some(work) = self.take_mail(&mut finding) {
                 return Some(work);
             }
@@ -246,6 +257,20 @@ impl Thread<'_> {
                 return None;
             } else if timeout.is_none() || monotonic_ms() < next {
                 return Some(Work::Signal);
+            }
+        }
+    }
+
+    /// Sends the held answers whose time has come.
+    fn let_leave(&self, finding: &mut Finding) {
+        if finding.burst.is_empty() {
+            return;
+        }
+        let mut table = lock(&self.worker.table);
+        for token in finding.burst.leaving(finding.events.left()) {
+            // One that is not parked has been closed, which sends as well.
+            if let Some(connection) = table.parked(token) {
+                connection.output.release(connection.socket.as_fd());
             }
         }
     }
@@ -475,16 +500,31 @@ impl Thread<'_> {
         for _ in 0..PIPELINED_MAX {
             match self.serve_one(py, &mut connection, request) {
                 Turn::Request(next) => request = next,
-                Turn::Wait => return self.park(connection),
+                Turn::Wait => return self.park_served(connection),
                 Turn::Close => return self.close(connection),
             }
         }
         // Others come first now: what is ready does not wait for them. A client that is gone is
         // noticed when the next answer is sent.
         let _ = connection.output.uncork(connection.socket.as_fd());
+        connection.output.release(connection.socket.as_fd());
         lock(&self.worker.waiting).push_back((connection, request));
         if !self.leads {
             self.worker.wake.ring();
+        }
+    }
+
+    /// Parks a connection that has been answered, and notes whether its answer is held.
+    fn park_served(&mut self, mut connection: Box<Connection>) {
+        let held = connection.output.is_held();
+        if held && !self.leads {
+            // Another thread finds the work by now, and this one does not know when it is done.
+            connection.output.release(connection.socket.as_fd());
+        }
+        let token = connection.token;
+        self.park(connection);
+        if held && self.leads {
+            lock(&self.worker.finding).burst.hold(token);
         }
     }
 
@@ -495,7 +535,9 @@ impl Thread<'_> {
         request: ReadyRequest,
     ) -> Turn {
         let worker = self.worker;
-        let began_ms = monotonic_ms();
+        let began_ns = monotonic_ns();
+        let began_ms = began_ns / 1_000_000;
+        connection.may_hold = self.may_hold;
         let client = harakiri::stream_client(&connection.socket);
         let flight = worker.take_off(self.core, client, &request.vars);
         let flying = self.begin();
@@ -518,13 +560,17 @@ impl Thread<'_> {
         };
         let (after, pieces) = responder.finish();
         self.end(flying);
+        let ended_ns = monotonic_ns();
+        if self.leads {
+            lock(&worker.finding).burst.note(began_ns, ended_ns);
+        }
         if let Some(flight) = flight {
             harakiri::land(flight);
         }
         let entry = Facts { vars: &vars, served: &served, pieces, began_ms };
         self.note_request(&entry);
         self.scratch.recycle(vars);
-        connection.conclude(after, &mut self.scratch, &worker.settings)
+        connection.conclude(after, ended_ns / 1_000_000, &mut self.scratch, &worker.settings)
     }
 
     fn serve_channel(&mut self, py: Python<'_>, request: ChannelRequest) {
