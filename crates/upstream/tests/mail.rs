@@ -67,6 +67,13 @@ impl Stage {
         }
     }
 
+    /// Lets the front work until so many requests wait in mailboxes.
+    async fn until_posted(&self, requests: u32) {
+        while self.boxes.posted_count(0) < requests {
+            tokio::task::yield_now().await;
+        }
+    }
+
     fn try_claim(&self, birth: u32) -> Option<Claimed> {
         let mut room = vec![0; mailbox::REQUEST_BYTES_MAX];
         let claim = self.boxes.claim(0, mailbox::claimant(birth), &mut room)?;
@@ -148,14 +155,46 @@ fn a_short_request_and_its_answer_go_through_a_mailbox_and_wake_a_front_that_sle
 }
 
 #[test]
+fn nobody_is_woken_for_a_request_that_somebody_has_taken_meanwhile() {
+    run(async {
+        let (stage, front) = Stage::new();
+        let (_first, second) = (front.worker(0, 1), front.worker(1, 2));
+        stage.boxes.worker_sleeps(1);
+        let call = front.call(b"");
+        let claimed = stage.claim(1).await;
+        upstream::look();
+        assert!(!is_woken(&second));
+        stage.reply(&claimed, ReplyKind::Head, b"ok");
+        assert_eq!(text(call).await, b"ok");
+    });
+}
+
+#[test]
+fn a_front_that_is_too_busy_to_look_around_wakes_a_worker_after_a_few_requests() {
+    run(async {
+        let (stage, front) = Stage::new();
+        let worker = front.worker(0, 1);
+        stage.boxes.worker_sleeps(0);
+        let _calls = [0; 3].map(|_| front.call(b""));
+        stage.until_posted(3).await;
+        assert!(!is_woken(&worker));
+        let _call = front.call(b"");
+        stage.until_posted(4).await;
+        assert!(is_woken(&worker));
+    });
+}
+
+#[test]
 fn a_sleeping_worker_is_woken_once_and_one_that_is_awake_never() {
     run(async {
         let (stage, front) = Stage::new();
         let (first, second) = (front.worker(0, 1), front.worker(1, 2));
         stage.boxes.worker_sleeps(1);
         let calls = [front.call(b""), front.call(b"")];
-        let claimed = [stage.claim(2).await, stage.claim(2).await];
+        stage.until_posted(2).await;
+        upstream::look();
         assert_eq!([&first, &second, &second].map(is_woken), [false, true, false]);
+        let claimed = [stage.claim(2).await, stage.claim(2).await];
         claimed.iter().for_each(|claimed| stage.reply(claimed, ReplyKind::Head, b"ok"));
         for call in calls {
             assert_eq!(text(call).await, b"ok");

@@ -30,6 +30,9 @@ use crate::error::{During, Failure, FailureKind};
 const GATE_BASE: u32 = 4;
 /// Requests per worker thread: one being executed, one that is next without a round trip.
 const GATE_PER_THREAD: u32 = 2;
+/// Posted requests after which a sleeping worker is woken, if this thread has not stopped to look
+/// around before: the worker then finds several at once.
+const WAKE_AFTER: u32 = 4;
 /// Requests of this thread that wait before the gate; more are refused at once (503).
 const WAITING_MAX: usize = 4096;
 
@@ -48,6 +51,8 @@ pub(super) struct App {
     pace: Pace,
     /// Places of the gate that the speed has earned.
     ahead: Cell<usize>,
+    /// Requests posted since workers were last woken.
+    unannounced: Cell<u32>,
     pub workers: RefCell<HashMap<u32, Rc<WorkerSocket>>>,
 }
 
@@ -83,6 +88,7 @@ impl App {
             waiting: Cell::new(0),
             pace: Pace::default(),
             ahead: Cell::new(0),
+            unannounced: Cell::new(0),
             workers: RefCell::default(),
         }
     }
@@ -116,8 +122,8 @@ impl App {
         }
     }
 
-    /// Puts the request into a mailbox, and wakes a worker if one sleeps. `None` if it has to
-    /// take the longer way ([`App::send`]).
+    /// Puts the request into a mailbox; a worker that sleeps is woken a little later
+    /// ([`App::announce`]). `None` if it has to take the longer way ([`App::send`]).
     pub fn post(&self, header: &RequestHeader, vars: &[u8], placed: &Placed) -> Option<u32> {
         let mail = self.mail.as_ref().filter(|_| placed.place == BodyPlace::Inline)?;
         let parts: [&[u8]; 3] = [&header.encode(), vars, &placed.inline];
@@ -126,15 +132,32 @@ impl App {
             mail.reclaim(|known| workers.values().any(|worker| worker.claimant() == known));
         }
         let mailbox = mail.post(header.id, &parts)?;
-        self.wake_one(mail);
+        self.unannounced.set(self.unannounced.get() + 1);
+        if self.unannounced.get() >= WAKE_AFTER {
+            self.announce();
+        }
         Some(mailbox)
+    }
+
+    /// Wakes workers for what has been posted lately, unless others have taken it meanwhile. To be
+    /// called whenever this thread's tasks have had their turn, and before it sleeps.
+    pub fn announce(&self) {
+        let posted = self.unannounced.take();
+        if posted > 0 {
+            self.wake_for(posted);
+        }
     }
 
     /// Wakes workers that sleep although there are requests in mailboxes: somebody who should
     /// have taken them is gone, or has only just come.
     pub fn wake_for_mail(&self) {
+        self.wake_for(u32::MAX);
+    }
+
+    /// Wakes so many sleepers at most, and no more than there are requests waiting.
+    fn wake_for(&self, requests: u32) {
         let Some(mail) = &self.mail else { return };
-        for _ in 0..mail.waiting() {
+        for _ in 0..mail.waiting().min(requests) {
             if !self.wake_one(mail) {
                 return;
             }

@@ -75,6 +75,7 @@ thread_local! {
 pub fn before_sleep() {
     let mut nap = None;
     each_mail(|app, mail, _| {
+        app.announce();
         if !mail.has_news() {
             nap = nap.or_else(|| app.nap());
         }
@@ -97,10 +98,13 @@ pub fn after_sleep() {
     });
 }
 
-/// Hands over what has come into mailboxes. To be called now and then while this thread is so
-/// busy that it never sleeps.
+/// Hands over what has come into mailboxes, and wakes workers for what was put into others. To be
+/// called now and then while this thread is so busy that it never sleeps.
 pub fn look() {
-    each_mail(|app, _, inbox| inbox.collect(app));
+    each_mail(|app, _, inbox| {
+        app.announce();
+        inbox.collect(app);
+    });
 }
 
 fn each_mail(mut each: impl FnMut(&App, &Mail, &Inbox)) {
