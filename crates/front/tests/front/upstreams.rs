@@ -106,6 +106,51 @@ fn unbuffered_pieces_reach_the_client_as_they_come() {
     assert_eq!(&rest, b"two");
 }
 
+/// More than the sockets on the way hold.
+const LONG_BYTES: usize = 48 << 20;
+
+/// An upstream of one long answer; says when it has got rid of it.
+fn long_answer() -> (String, std::sync::mpsc::Receiver<()>) {
+    let (done, wait) = std::sync::mpsc::channel();
+    let address = upstream(move |mut stream| {
+        read_head(&mut stream);
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {LONG_BYTES}\r\n\r\n").unwrap();
+        stream.write_all(&vec![b'x'; LONG_BYTES]).unwrap();
+        done.send(()).unwrap();
+    });
+    (address, wait)
+}
+
+#[test]
+fn a_client_that_takes_nothing_does_not_keep_the_upstream_waiting() {
+    let (address, wait) = long_answer();
+    let front = Front::start(&format!(
+        "server {{ LISTEN; location / {{ proxy_pass http://{address}; }} }}"
+    ));
+    let mut client = front.client();
+    client.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
+    wait.recv_timeout(std::time::Duration::from_secs(20)).expect("the upstream is held");
+    assert!(front.directory.join("proxy").is_dir(), "there is no file");
+    let answer = client.answer();
+    assert!(answer.whole);
+    assert!(answer.body.iter().all(|byte| *byte == b'x'));
+}
+
+#[test]
+fn without_a_file_the_upstream_waits_for_the_client() {
+    let (address, wait) = long_answer();
+    let front = Front::start(&format!(
+        "server {{ LISTEN; location / {{ proxy_pass http://{address}; \
+         proxy_max_temp_file_size 0; }} }}"
+    ));
+    let mut client = front.client();
+    client.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
+    let answer = client.answer();
+    assert!(answer.whole);
+    wait.recv().unwrap();
+    assert!(!front.directory.join("proxy").exists(), "there is a file");
+}
+
 #[test]
 fn twelve_clients_of_a_cached_page_are_one_request_upstream() {
     let hits = Arc::new(AtomicU32::new(0));
