@@ -1,21 +1,27 @@
 //! Sending a body while its source still makes it.
 //!
 //! Source and client go at their own speeds: what the client has not taken yet waits in memory
-//! up to a limit, then in a file up to another limit, then the source has to wait.
+//! up to a limit, then in a file up to another limit, then the source has to wait. Before the
+//! file is used, the client gets a moment ([`grace`]): most are behind for no longer than that.
+
+mod grace;
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use proto::http1::{CHUNK_END, LAST_CHUNK, write_chunk_prefix};
+use tokio::time::Sleep;
 
-use crate::relay::{Body, FilePart, Part};
+use self::grace::Grace;
+use crate::relay::{Body, BodyCut, FilePart, Part};
 use crate::wire::{Wire, WireEnd};
 
 /// How much of a body may wait.
@@ -51,6 +57,9 @@ pub struct Outflow {
     queued_memory: u64,
     spill: Option<Rc<File>>,
     spilled: u64,
+    grace: Grace,
+    /// Ends the source's waiting; made when it waits for the first time.
+    grace_timer: Option<Pin<Box<Sleep>>>,
     current: Option<Sending>,
     chunked: bool,
     patience: Duration,
@@ -63,6 +72,14 @@ pub struct Outflow {
     pub body_bytes: u64,
     /// The same with framing.
     pub bytes: u64,
+}
+
+/// What happens next.
+enum Turn {
+    /// The source has made a piece, or has come to its end.
+    Made(Result<Option<Part>, BodyCut>),
+    /// The client has taken a piece, or will take no more.
+    Taken(Result<(), Flown>),
 }
 
 /// The piece on its way.
@@ -83,6 +100,8 @@ impl Outflow {
             queued_memory: 0,
             spill: None,
             spilled: 0,
+            grace: Grace::new(),
+            grace_timer: None,
             current: None,
             chunked,
             patience,
@@ -113,28 +132,10 @@ impl Outflow {
                     Flown::SourceCut
                 };
             }
-            let idle = !self.open || (self.current.is_none() && self.queue.is_empty());
-            if !idle && self.is_pressed() {
-                // Not to the file what the client would take now.
-                match poll_fn(|context| Poll::Ready(self.poll_send(context, wire))).await {
-                    Poll::Ready(Ok(())) => continue,
-                    Poll::Ready(Err(end)) => return end,
-                    Poll::Pending => {}
-                }
-            }
-            let may_pull = !ended && (idle || self.has_room());
-            let outcome = tokio::select! {
-                biased;
-                piece = body.next(), if may_pull => Err(piece),
-                sent = poll_fn(|context| match idle {
-                    true => wire.poll_gone(context).map(|()| Err(Flown::ClientGone)),
-                    false => self.poll_send(context, wire),
-                }) => Ok(sent),
-            };
-            match outcome {
-                Ok(Ok(())) => {}
-                Ok(Err(end)) => return end,
-                Err(Ok(Some(part))) => {
+            match self.turn(wire, body, ended).await {
+                Turn::Taken(Ok(())) => {}
+                Turn::Taken(Err(end)) => return end,
+                Turn::Made(Ok(Some(part))) => {
                     let part = match limit(part, &mut left) {
                         Some(part) => part,
                         None => return Flown::SourceCut,
@@ -143,7 +144,7 @@ impl Outflow {
                         return Flown::SourceCut;
                     }
                 }
-                Err(Ok(None)) => {
+                Turn::Made(Ok(None)) => {
                     ended = true;
                     if self.release().is_err() {
                         return Flown::SourceCut;
@@ -152,7 +153,7 @@ impl Outflow {
                         self.queue.push_back(Part::Data(Bytes::new()));
                     }
                 }
-                Err(Err(_)) => {
+                Turn::Made(Err(BodyCut)) => {
                     // What came before the cut is still the client's.
                     return match self.release() {
                         Ok(()) => self.drain(wire).await,
@@ -172,9 +173,52 @@ impl Outflow {
         Flown::SourceCut
     }
 
-    /// Whether the next piece may not find room in memory.
+    /// Waits for the source or the client, whichever is first.
+    async fn turn(&mut self, wire: &mut Wire, body: &mut Body, ended: bool) -> Turn {
+        let idle = !self.open || (self.current.is_none() && self.queue.is_empty());
+        let may_pull = !ended && (idle || self.has_room());
+        // Not to the file what the client would take now.
+        let is_pressed = !idle && may_pull && self.is_pressed();
+        let mut next = pin!(body.next());
+        poll_fn(|context| {
+            if is_pressed && let Poll::Ready(taken) = self.poll_send(context, wire) {
+                return Poll::Ready(Turn::Taken(taken));
+            }
+            if may_pull
+                && (!is_pressed || self.poll_grace_over(context).is_ready())
+                && let Poll::Ready(made) = next.as_mut().poll(context)
+            {
+                return Poll::Ready(Turn::Made(made));
+            }
+            if idle {
+                let gone = wire.poll_gone(context);
+                return gone.map(|()| Turn::Taken(Err(Flown::ClientGone)));
+            }
+            if is_pressed { Poll::Pending } else { self.poll_send(context, wire).map(Turn::Taken) }
+        })
+        .await
+    }
+
+    /// Ready when the source need not wait for the client any longer.
+    fn poll_grace_over(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while let Some(end) = self.grace.handle_full(Instant::now()) {
+            let end = end.into();
+            let timer = self.grace_timer.get_or_insert_with(|| {
+                // Where the first wait ends, the next ones are told below.
+                Box::pin(tokio::time::sleep_until(end))
+            });
+            if timer.deadline() != end {
+                timer.as_mut().reset(end);
+            }
+            ready!(timer.as_mut().poll(context));
+        }
+        Poll::Ready(())
+    }
+
+    /// Whether the next piece may go to the file.
     fn is_pressed(&self) -> bool {
-        self.queued_memory.saturating_mul(2) >= self.waiting.memory_bytes_max
+        self.waiting.file_bytes_max > 0
+            && self.queued_memory.saturating_mul(2) >= self.waiting.memory_bytes_max
     }
 
     fn has_room(&self) -> bool {
@@ -261,6 +305,7 @@ impl Outflow {
                 let (body, all) = ready!(sending.poll(context, wire, self.patience))?;
                 self.body_bytes += body;
                 self.bytes += all;
+                self.grace.handle_taken(all, Instant::now);
                 continue;
             }
             self.current = None;

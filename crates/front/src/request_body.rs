@@ -188,31 +188,65 @@ impl RequestBody {
             self.content = Content::Memory(first);
             return Ok(());
         }
-        let expected = self.announced.unwrap_or(0).min(plan.memory_bytes_max);
+        let is_long = self.announced.is_some_and(|bytes| bytes > plan.memory_bytes_max);
+        let expected = if is_long { 0 } else { self.announced.unwrap_or(0) };
         let mut memory = BytesMut::with_capacity(usize::try_from(expected).unwrap_or(0));
-        let mut file: Option<File> = None;
         let mut piece = Some(first);
         while let Some(bytes) = piece {
             if self.received > limit {
                 return Err(BodyError::TooLarge);
             }
-            match &mut file {
-                Some(file) => file.write_all(&bytes).map_err(BodyError::Disk)?,
-                None => memory.extend_from_slice(&bytes),
+            if is_long || (memory.len() + bytes.len()) as u64 > plan.memory_bytes_max {
+                return self.read_to_file(wire, plan, [&memory, &bytes]).await;
             }
-            if file.is_none() && memory.len() as u64 > plan.memory_bytes_max {
-                let mut created =
-                    net::temp_file::unnamed(&plan.temp_path).map_err(BodyError::Disk)?;
-                created.write_all(&memory).map_err(BodyError::Disk)?;
-                memory = BytesMut::new();
-                file = Some(created);
-            }
+            memory.extend_from_slice(&bytes);
             piece = self.next(wire, plan.timeout).await?;
         }
-        self.content = match file {
-            Some(file) => Content::File(file, self.received),
-            None => Content::Memory(memory.freeze()),
-        };
+        self.content = Content::Memory(memory.freeze());
+        Ok(())
+    }
+
+    /// The rest of the way when the body does not fit into memory; `begun` is what there is.
+    async fn read_to_file(
+        &mut self,
+        wire: &mut Wire,
+        plan: &BodyPlan,
+        begun: [&[u8]; 2],
+    ) -> Result<(), BodyError> {
+        let limit = plan.bytes_max.unwrap_or(u64::MAX);
+        let mut file = net::temp_file::unnamed(&plan.temp_path).map_err(BodyError::Disk)?;
+        for bytes in begun {
+            file.write_all(bytes).map_err(BodyError::Disk)?;
+        }
+        loop {
+            if self.received > limit {
+                return Err(BodyError::TooLarge);
+            }
+            if let Rest::Length(left) = &mut self.rest
+                && wire.buffer.is_empty()
+            {
+                wire.watched.patience(plan.timeout);
+                let (taken, written) = wire
+                    .read_past_buffer(|bytes| {
+                        let most = usize::try_from(*left).unwrap_or(usize::MAX);
+                        let ours = bytes.get(..most).unwrap_or(bytes);
+                        (ours.len(), file.write_all(ours))
+                    })
+                    .await?;
+                written.map_err(BodyError::Disk)?;
+                self.received += taken as u64;
+                *left -= taken as u64;
+                if *left == 0 {
+                    self.rest = Rest::Nothing;
+                }
+                continue;
+            }
+            match self.next(wire, plan.timeout).await? {
+                Some(bytes) => file.write_all(&bytes).map_err(BodyError::Disk)?,
+                None => break,
+            }
+        }
+        self.content = Content::File(file, self.received);
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use net::{BufferPool, Listener, Watch};
 use plan::Address;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -76,6 +77,8 @@ pub struct Thread {
     pub watch: Rc<Watch>,
     /// Read buffers.
     pub pool: BufferPool,
+    /// Room for bytes that only pass. Borrowed for one read, never across a wait.
+    pub bulk: RefCell<BytesMut>,
     /// Where requests stand.
     pub places: Places,
     /// A buffer for whoever needs one between two awaits; taken and put back.
@@ -159,6 +162,7 @@ async fn run(
         clock: Clock::new(),
         watch: Watch::new(),
         pool: BufferPool::new(),
+        bulk: RefCell::default(),
         places: Places::default(),
         scratch: Cell::new(Vec::new()),
         random: RandomState::new(),

@@ -14,6 +14,8 @@ use crate::thread::Thread;
 
 /// Bytes that may wait unread in the buffer while a request is being answered.
 const AHEAD_BYTES_MAX: usize = 64 * 1024;
+/// Bytes read at once where they only pass.
+const BULK_BYTES: usize = 256 * 1024;
 /// Bytes handed to sendfile(2) at once, so that one fast client does not hold the thread.
 const FILE_STEP_BYTES: u64 = 1024 * 1024;
 
@@ -93,6 +95,42 @@ impl Wire {
         }
     }
 
+    /// Reads what has come past the buffer, which must be empty, into a room that the connections
+    /// of this thread share: so many bytes at once for each of them would be a lot of memory.
+    /// `take` gets them and says first how many of them it took; the buffer gets the rest. The
+    /// deadline is the caller's.
+    ///
+    /// # Errors
+    /// As [`Wire::fill`].
+    pub async fn read_past_buffer<T>(
+        &mut self,
+        mut take: impl FnMut(&[u8]) -> (usize, T),
+    ) -> Result<(usize, T), WireEnd> {
+        debug_assert!(self.buffer.is_empty(), "those bytes come first");
+        self.relax();
+        poll_fn(|context| {
+            if self.stream.poll_readable(context)?.is_pending() {
+                return self.wait(context);
+            }
+            let thread = self.thread.clone();
+            let mut room = thread.bulk.borrow_mut();
+            room.clear();
+            room.reserve(BULK_BYTES);
+            match self.stream.poll_read(context, &mut room) {
+                Poll::Ready(Ok(0)) => Poll::Ready(Err(WireEnd::ClientGone)),
+                Poll::Ready(Ok(_)) => {
+                    let (taken, outcome) = take(&room);
+                    let rest = room.get(taken..).unwrap_or(&[]);
+                    self.buffer.extend_from_slice(rest);
+                    Poll::Ready(Ok((taken, outcome)))
+                }
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
+                Poll::Pending => self.wait(context),
+            }
+        })
+        .await
+    }
+
     fn wait<T>(&self, context: &Context<'_>) -> Poll<Result<T, WireEnd>> {
         match self.watched.poll_expired(context) {
             true => Poll::Ready(Err(WireEnd::TimedOut)),
@@ -154,7 +192,7 @@ impl Wire {
         patience: Duration,
     ) -> Poll<Result<usize, WireEnd>> {
         let written = match pieces {
-            [one, [], []] => self.stream.poll_write(context, one),
+            [one, [], []] | [[], one, []] => self.stream.poll_write(context, one),
             _ => self.stream.poll_write_vectored(context, &pieces.map(IoSlice::new)),
         };
         match written {

@@ -10,12 +10,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// creating and removing it.
 const TRIES_MAX: u32 = 16;
 
-/// Creates a file for reading and writing in `directory`, readable by its owner only, and
-/// removes its name at once, so that nothing is left behind however the process ends.
+/// Creates a file for reading and writing in `directory`, readable by its owner only, without a
+/// name, so that nothing is left behind however the process ends.
 ///
 /// # Errors
 /// Of opening or removing the file; a missing directory is created first, for its owner only.
 pub fn unnamed(directory: &Path) -> io::Result<File> {
+    match sys::files::open_nameless(directory) {
+        Ok(Some(file)) => Ok(file),
+        // The name is removed at once where there has to be one.
+        Ok(None) => named_for_a_moment(directory),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => named_for_a_moment(directory),
+        Err(error) => Err(error),
+    }
+}
+
+fn named_for_a_moment(directory: &Path) -> io::Result<File> {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let mut tries = 0;
     loop {
@@ -51,6 +61,12 @@ mod tests {
         assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
         let mode = std::fs::metadata(&directory).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o700);
+        // Now that the directory is there.
+        assert_eq!(
+            unnamed(&directory).unwrap().metadata().unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
         std::fs::remove_dir_all(base).unwrap();
     }
 }

@@ -3,6 +3,8 @@
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -92,6 +94,43 @@ pub fn limit_descriptors(wanted: u64) -> io::Result<u64> {
     Ok(limit.rlim_cur)
 }
 
+/// Opens a new file for reading and writing (mode 0600) on the file system of `directory`,
+/// without a name from the start; `None` where the file system has no such files.
+///
+/// # Errors
+/// As `open(2)`.
+pub fn open_nameless(directory: &Path) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600).custom_flags(libc::O_TMPFILE);
+    match options.open(directory) {
+        Ok(file) => Ok(Some(file)),
+        // Some file systems (overlay, NFS) say the one, kernels without the flag the other.
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Reads into memory that nobody has written to yet, from where the file stands; says how many
+/// bytes have been, from the start of `room` on. Zero is the end of the file.
+///
+/// # Errors
+/// As `read(2)`, `Interrupted` excepted: then it is called again.
+pub fn read_unwritten(file: &File, room: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+    loop {
+        // SAFETY: the room is valid for writes of its own length.
+        let count = unsafe { libc::read(file.as_raw_fd(), room.as_mut_ptr().cast(), room.len()) };
+        let Ok(count) = usize::try_from(count) else {
+            let error = io::Error::last_os_error();
+            if error.kind() == io::ErrorKind::Interrupted {
+                continue;
+            }
+            return Err(error);
+        };
+        return Ok(count);
+    }
+}
+
 /// Changes the working directory.
 ///
 /// # Errors
@@ -113,7 +152,7 @@ pub fn executable(path: &Path) -> bool {
 /// As `statvfs(3)`.
 pub fn free_bytes(path: &Path) -> io::Result<u64> {
     let name = CString::new(path.as_os_str().as_bytes())?;
-    let mut answer = std::mem::MaybeUninit::<libc::statvfs>::uninit();
+    let mut answer = MaybeUninit::<libc::statvfs>::uninit();
     // SAFETY: `name` is NUL-terminated and `answer` has room for the structure; both outlive the call.
     check(unsafe { libc::statvfs(name.as_ptr(), answer.as_mut_ptr()) })?;
     // SAFETY: the call succeeded, so it has filled the structure in.

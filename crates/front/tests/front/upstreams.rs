@@ -80,6 +80,38 @@ fn a_chunked_body_reaches_a_uwsgi_upstream_with_its_length() {
 }
 
 #[test]
+fn a_body_in_a_file_is_whole_and_the_request_behind_it_is_answered() {
+    let address = upstream(|mut stream| {
+        let head = read_head(&mut stream);
+        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+        let mut body = vec![0; length.map_or(0, |text| text.parse().unwrap())];
+        stream.read_exact(&mut body).unwrap();
+        let is_same = body.iter().enumerate().all(|(at, byte)| *byte == b'a' + (at % 23) as u8);
+        let text = format!("{} {is_same}", body.len());
+        let length = text.len();
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{text}").unwrap();
+    });
+    let front = Front::start(&format!(
+        "server {{ LISTEN; location / {{ proxy_pass http://{address}; \
+         client_body_buffer_size 16k; }} }}"
+    ));
+    for bytes in [16 << 10, (16 << 10) + 1, 300_000, 1_000_000] {
+        let body: String = (0..bytes).map(|at| char::from(b'a' + (at % 23) as u8)).collect();
+        let mut client = front.client();
+        let post = format!("POST / HTTP/1.1\r\nHost: t\r\nContent-Length: {bytes}\r\n\r\n{body}");
+        client.send(&format!("{post}GET / HTTP/1.1\r\nHost: t\r\n\r\n"));
+        assert_eq!(client.answer().text(), format!("{bytes} true"));
+        assert_eq!(client.answer().text(), "0 true");
+        for cut in [1, 40, 120, post.len() / 2, post.len() - 1] {
+            client.send(&post[..cut]);
+            std::thread::yield_now();
+            client.send(&post[cut..]);
+            assert_eq!(client.answer().text(), format!("{bytes} true"));
+        }
+    }
+}
+
+#[test]
 fn unbuffered_pieces_reach_the_client_as_they_come() {
     let (go, wait) = std::sync::mpsc::channel::<()>();
     let wait = std::sync::Mutex::new(wait);
@@ -104,6 +136,51 @@ fn unbuffered_pieces_reach_the_client_as_they_come() {
     let mut rest = [0; 3];
     client.stream.read_exact(&mut rest).unwrap();
     assert_eq!(&rest, b"two");
+}
+
+/// More than the sockets on the way hold.
+const LONG_BYTES: usize = 48 << 20;
+
+/// An upstream of one long answer; says when it has got rid of it.
+fn long_answer() -> (String, std::sync::mpsc::Receiver<()>) {
+    let (done, wait) = std::sync::mpsc::channel();
+    let address = upstream(move |mut stream| {
+        read_head(&mut stream);
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {LONG_BYTES}\r\n\r\n").unwrap();
+        stream.write_all(&vec![b'x'; LONG_BYTES]).unwrap();
+        done.send(()).unwrap();
+    });
+    (address, wait)
+}
+
+#[test]
+fn a_client_that_takes_nothing_does_not_keep_the_upstream_waiting() {
+    let (address, wait) = long_answer();
+    let front = Front::start(&format!(
+        "server {{ LISTEN; location / {{ proxy_pass http://{address}; }} }}"
+    ));
+    let mut client = front.client();
+    client.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
+    wait.recv_timeout(std::time::Duration::from_secs(20)).expect("the upstream is held");
+    assert!(front.directory.join("proxy").is_dir(), "there is no file");
+    let answer = client.answer();
+    assert!(answer.whole);
+    assert!(answer.body.iter().all(|byte| *byte == b'x'));
+}
+
+#[test]
+fn without_a_file_the_upstream_waits_for_the_client() {
+    let (address, wait) = long_answer();
+    let front = Front::start(&format!(
+        "server {{ LISTEN; location / {{ proxy_pass http://{address}; \
+         proxy_max_temp_file_size 0; }} }}"
+    ));
+    let mut client = front.client();
+    client.send("GET / HTTP/1.1\r\nHost: t\r\n\r\n");
+    let answer = client.answer();
+    assert!(answer.whole);
+    wait.recv().unwrap();
+    assert!(!front.directory.join("proxy").exists(), "there is a file");
 }
 
 #[test]

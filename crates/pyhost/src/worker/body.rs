@@ -135,15 +135,11 @@ impl Body {
 /// The directory cannot be written to.
 pub fn temporary_file() -> io::Result<File> {
     let directory = std::env::temp_dir();
+    if let Some(file) = sys::files::open_nameless(&directory)? {
+        return Ok(file);
+    }
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600);
-    match options.clone().custom_flags(libc::O_TMPFILE).open(&directory) {
-        Ok(file) => return Ok(file),
-        // Some file systems (overlay, NFS) have no nameless files.
-        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {}
-        Err(error) if error.kind() == io::ErrorKind::IsADirectory => {}
-        Err(error) => return Err(error),
-    }
     let unique = format!("propylon-body-{}-{}", std::process::id(), sys::clock::monotonic_ns());
     let path = directory.join(unique);
     let file = options.create_new(true).open(&path)?;

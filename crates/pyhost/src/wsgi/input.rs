@@ -10,6 +10,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PySlice};
 
+use super::raw;
 use crate::exchange::{Input as Body, LiveInput};
 
 /// Bytes asked of a file or socket at once when the app names no number.
@@ -62,6 +63,8 @@ impl Input {
             Source::File(file, left) => {
                 let file = file.get_mut().unwrap_or_else(PoisonError::into_inner);
                 let step = u64::min(*left, bytes_max as u64);
+                // Otherwise it would be found out how much there is by smaller reads.
+                out.reserve(usize::try_from(step).unwrap_or(STEP_BYTES));
                 let got = py.detach(|| file.by_ref().take(step).read_to_end(out))?;
                 *left -= got as u64;
                 got
@@ -86,6 +89,12 @@ impl Input {
     fn gather<'py>(&mut self, py: Python<'py>, wanted: usize) -> PyResult<Bound<'py, PyBytes>> {
         if wanted <= self.ahead.len() || matches!(self.source, Source::Drained) {
             return Ok(self.take(py, wanted));
+        }
+        if self.ahead.is_empty()
+            && let Source::File(file, left) = &mut self.source
+        {
+            let file = file.get_mut().unwrap_or_else(PoisonError::into_inner);
+            return read_file(py, file, left, wanted);
         }
         let mut out = Vec::from(std::mem::take(&mut self.ahead));
         loop {
@@ -134,6 +143,32 @@ impl Input {
         self.ahead = Bytes::from(out.split_off(cut));
         Ok(PyBytes::new(py, &out))
     }
+}
+
+/// The next `wanted` bytes of a file that has `left` more, read to where Python will look for them.
+fn read_file<'py>(
+    py: Python<'py>,
+    file: &File,
+    left: &mut u64,
+    wanted: usize,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let length = wanted.min(usize::try_from(*left).unwrap_or(usize::MAX));
+    raw::bytes(py, length, |room| {
+        py.detach(|| {
+            let mut got = 0;
+            while let Some(rest @ [_, ..]) = room.get_mut(got..) {
+                let count = sys::files::read_unwritten(file, rest)?;
+                if count == 0 {
+                    // Somebody made it shorter.
+                    *left = 0;
+                    return Ok(got);
+                }
+                got += count;
+                *left = left.saturating_sub(count as u64);
+            }
+            Ok(got)
+        })
+    })
 }
 
 /// A size argument: missing, `None` and negative numbers mean all.

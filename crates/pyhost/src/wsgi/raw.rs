@@ -4,12 +4,13 @@
 //! relies on, so that the rest of the bridge needs no `unsafe` to look into Python objects.
 
 use std::ffi::c_char;
+use std::mem::MaybeUninit;
 use std::os::raw::c_int;
 use std::slice;
 
 use pyo3::ffi::{self, PyObject};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBytes, PyDict};
 
 /// C function taking its positional arguments as an array.
 pub type FastFunction =
@@ -66,6 +67,37 @@ pub fn text<'py>(py: Python<'py>, latin1: &[u8]) -> PyResult<Bound<'py, PyAny>> 
         let made = ffi::PyUnicode_DecodeLatin1(latin1.as_ptr().cast(), size, std::ptr::null());
         Bound::from_owned_ptr_or_err(py, made)
     }
+}
+
+/// Bytes that `fill` writes into memory nobody has written to yet, `length` of them if it can; it
+/// says how many it has written.
+pub fn bytes<'py>(
+    py: Python<'py>,
+    length: usize,
+    fill: impl FnOnce(&mut [MaybeUninit<u8>]) -> std::io::Result<usize>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let size = ffi::Py_ssize_t::try_from(length)?;
+    // SAFETY: without a pointer to copy from, CPython sets `size` bytes aside and writes none;
+    // the result is a new reference or null with an exception set.
+    let made = unsafe {
+        let made = ffi::PyBytes_FromStringAndSize(std::ptr::null(), size);
+        Bound::from_owned_ptr_or_err(py, made)?
+    };
+    // SAFETY: it is a bytes object by its making.
+    let made = unsafe { made.cast_into_unchecked::<PyBytes>() };
+    // SAFETY: a bytes object's content, which is `length` bytes that nobody else sees yet.
+    let room = unsafe {
+        let start = ffi::PyBytes_AsString(made.as_ptr());
+        slice::from_raw_parts_mut(start.cast::<MaybeUninit<u8>>(), length)
+    };
+    let written = fill(room)?;
+    if written >= length {
+        return Ok(made);
+    }
+    let written = room.get(..written).unwrap_or(&[]);
+    // SAFETY: `fill` has written these.
+    let written = unsafe { slice::from_raw_parts(written.as_ptr().cast::<u8>(), written.len()) };
+    Ok(PyBytes::new(py, written))
 }
 
 /// Sets `dict[key] = value`.

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use message::{BodyLength, ResponseHead};
+use proto::channel::REPLY_FRAME_BYTES_MAX;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout};
@@ -12,8 +13,12 @@ use super::slots::{Event, Ticket};
 use crate::answer::Piece;
 use crate::error::{During, Failure, FailureKind};
 
-/// Bytes read at once from a stream.
-const READ_BYTES: usize = 64 * 1024;
+/// Bytes read at once from a stream, beside the length of a chunk: the worker's longest chunk.
+const READ_BYTES: usize = REPLY_FRAME_BYTES_MAX;
+/// Bytes of a chunk for which a read of their own is worth its call.
+const REST_BYTES_MIN: usize = 8 * 1024;
+/// Bytes of a chunk's length.
+const LENGTH_BYTES: usize = 4;
 
 /// What is left of an answer's body.
 #[derive(Debug)]
@@ -173,6 +178,14 @@ impl ChunkStream {
         Ok(ChunkStream { socket, inbox: BytesMut::new(), left: 0, _ticket: ticket })
     }
 
+    /// How much to read: with a long chunk, its end and no more than the next one's length, so
+    /// that the next one comes whole; otherwise as many chunks as there are.
+    fn next_read_bytes(&self) -> usize {
+        debug_assert!(self.inbox.len() < LENGTH_BYTES, "what is there would be handed on");
+        let is_long = self.left >= REST_BYTES_MIN;
+        LENGTH_BYTES + if is_long { self.left.min(READ_BYTES) } else { READ_BYTES }
+    }
+
     /// The next piece of a chunk; `None` at the end chunk. Can be dropped while it waits: what
     /// has been read stays in `inbox`.
     async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
@@ -183,17 +196,18 @@ impl ChunkStream {
                 return Ok(Some(self.inbox.split_to(bytes).freeze()));
             }
             if self.left == 0
-                && let Some(length) = self.inbox.first_chunk::<4>()
+                && let Some(length) = self.inbox.first_chunk::<LENGTH_BYTES>()
             {
                 self.left = u32::from_le_bytes(*length) as usize;
-                self.inbox.advance(4);
+                self.inbox.advance(LENGTH_BYTES);
                 if self.left == 0 {
                     return Ok(None);
                 }
                 continue;
             }
-            self.inbox.reserve(READ_BYTES);
-            match self.socket.read_buf(&mut self.inbox).await {
+            let most = self.next_read_bytes();
+            self.inbox.reserve(most);
+            match self.socket.read_buf(&mut (&mut self.inbox).limit(most)).await {
                 Ok(0) => return Err(Failure::closed_early(During::ReadingBody)),
                 Ok(_) => {}
                 Err(error) => return Err(Failure::call("recv", &error, During::ReadingBody)),
