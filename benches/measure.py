@@ -62,10 +62,14 @@ class Stack:
     """The processes of one stack, started, and stopped at the end."""
 
     def __init__(self, commands: list[list[str]], addresses: list[Address], cwd):
-        self.popen = [
-            subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            for command in commands
-        ]
+        self.popen: list[subprocess.Popen] = []
+        nowhere = subprocess.DEVNULL
+        for command in commands:
+            try:
+                self.popen.append(subprocess.Popen(command, cwd=cwd, stdin=nowhere, stdout=nowhere, stderr=nowhere))
+            except OSError as missing:
+                self.stop()
+                raise RuntimeError(f"cannot be run: {missing}") from missing
         deadline = time.monotonic() + 20
         for address in addresses:
             while not accepts(address):

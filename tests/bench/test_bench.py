@@ -12,6 +12,7 @@ import measure  # noqa: E402
 import publish  # noqa: E402
 import report  # noqa: E402
 from plots import Plot  # noqa: E402
+from run import Run  # noqa: E402
 from series import Column, Series  # noqa: E402
 
 REPORT = """\
@@ -50,6 +51,27 @@ def test_a_row_with_a_failed_request_has_no_figures_and_is_nobodys_best_peer():
 def test_who_does_not_take_part_is_said_and_not_compared():
     text = report.markdown(report.summary({"direct": {"deep": {"ours": [CELL], "bjoern": [{"note": "does not pipeline"}]}}}))
     assert "| bjoern | does not pipeline |" in text
+
+
+def test_a_stack_that_cannot_be_run_is_stopped_said_and_has_no_figures(tmp_path):
+    run = Run(tmp_path, rounds=1, seconds=1)
+    pid = tmp_path / "pid"
+    commands = [["sh", "-c", f"echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 60"], [str(tmp_path / "missing")]]
+    run.measured(("front", "return 200", "broken"), commands, [], measure.Load("http://127.0.0.1:1/"))
+    assert not pid.exists() or not pathlib.Path("/proc", pid.read_text().strip()).exists()
+    assert "| broken | did not start |" in report.markdown(report.summary(run.results))
+
+
+def test_a_part_that_ends_early_is_named_and_the_next_one_still_runs(tmp_path):
+    run = Run(tmp_path, rounds=1, seconds=1)
+
+    def breaks():
+        raise RuntimeError("no answer")
+
+    run.attempt("growth: servers", breaks)
+    run.attempt("growth: objects", lambda: run.growth.append(series()))
+    assert run.ended_early == ["growth: servers"]
+    assert len(run.growth) == 1
 
 
 def series():
