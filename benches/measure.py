@@ -193,6 +193,21 @@ def pipelines(address: Address) -> bool:
     return answers.count(b"HTTP/1.") == 2
 
 
+def answer(address: Address, path: str) -> bytes:
+    """What a server answers on a connection that it keeps: head and body as they come."""
+    with socket.create_connection(address, 10) as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        got, length = b"", None
+        while length is None or len(got) < length:
+            if not (data := client.recv(65536)):
+                raise RuntimeError(f"an answer that ends early: {path}")
+            got += data
+            head, end, _ = got.partition(b"\r\n\r\n")
+            if end:
+                length = len(head + end) + int(re.search(rb"\r\nContent-Length: (\d+)", head, re.I)[1])
+    return got
+
+
 def until_answers(stack: Stack, port: int, path: str = "/", host: str = "localhost") -> None:
     """Waits for the first answer 200 of a stack that has just been started, looking every two milliseconds."""
     request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()

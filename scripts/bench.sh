@@ -11,10 +11,6 @@ need_packages gcc libc6-dev python3 python3-venv python3-dev nginx-light wrk
 need_packages libev-dev valgrind || echo "bench: going on without them" >&2
 need_venv build/venv-bench "$(system_python)" flask setuptools
 want_peers build/venv-bench uwsgi gunicorn granian fastwsgi bjoern
-case "${ONLY:-instructions}" in
-    instructions)
-        need_cargo
-        cargo build --release --locked --quiet -p instructions
-        ;;
-esac
+need_cargo
+cargo build --release --locked --quiet -p instructions -p floor
 exec build/venv-bench/bin/python benches/bench.py ${ONLY:+--only "$ONLY"} ${ROUNDS:+--rounds "$ROUNDS"} ${SECONDS_EACH:+--seconds "$SECONDS_EACH"} ${FULL:+--full} ${PUBLISH:+--publish}
