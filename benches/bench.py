@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import pathlib
+import sys
 import tempfile
 
 import instructions
@@ -34,14 +35,18 @@ def main() -> None:
         run = Run(pathlib.Path(folder), arguments.rounds, arguments.seconds, arguments.full)
         for name, part in PARTS.items():
             if arguments.only in (None, name):
-                part(run)
-    save(run)
+                run.attempt(name, lambda: part(run))
+                # Whatever becomes of the parts to come.
+                text = save(run)
+    print(text)
     if arguments.publish:
         into_docs(run)
+    if run.ended_early:
+        sys.exit(f"bench: ended early: {', '.join(run.ended_early)}")
 
 
-def save(run: Run) -> None:
-    """Writes the results beside the build and prints them."""
+def save(run: Run) -> str:
+    """Writes the results beside the build and returns their tables."""
     results = report.summary(run.results)
     text = report.markdown(results) + report.growth(run.growth) + instructions.table(run.instructions, instructions.baseline())
     results["growth"] = {series.name: series.as_json() for series in run.growth}
@@ -50,7 +55,7 @@ def save(run: Run) -> None:
     output.mkdir(parents=True, exist_ok=True)
     (output / "results.json").write_text(json.dumps(results, indent=1))
     (output / "results.md").write_text(text)
-    print(text)
+    return text
 
 
 def into_docs(run: Run) -> None:

@@ -37,7 +37,10 @@ def one_size(run: Run, series: Series, size: int) -> None:
     address = [("127.0.0.1", port)]
     rows["propylon http-socket"] = ([stacks.direct("bodies", port)["propylon http-socket"]], address)
     for row in ("propylon serve", "nginx + uWSGI", "propylon http-socket"):
-        with contextlib.closing(Stack(*rows[row], stacks.HERE)) as stack:
+        stack = run.started(f"growth: {series.name}: {row}", *rows[row])
+        if not stack:
+            continue
+        with contextlib.closing(stack):
             series.add(row, size, transferred(stack, port, series.name == "uploads", size))
 
 

@@ -22,8 +22,8 @@ MEMORY = Column("pss_mb", "PSS MB", 1)
 def growth(run: Run) -> None:
     """All four; the largest sizes only in a full run."""
     for part in (connections, servers, objects):
-        run.growth.append(part(run))
-    run.growth += bodies(run)
+        run.attempt(f"growth: {part.__name__}", lambda: run.growth.append(part(run)))
+    run.attempt("growth: bodies", lambda: run.growth.extend(bodies(run)))
 
 
 def sizes(run: Run, quick: list[int], full: list[int]) -> list[int]:
@@ -46,7 +46,10 @@ def connections(run: Run) -> Series:
     with contextlib.ExitStack() as cleaning:
         clients, up, first = {}, {}, None
         for row, command, port in connection_rows(run):
-            up[row] = Stack([command], [("127.0.0.1", port)], stacks.HERE)
+            stack = run.started(f"growth: connections: {row}", [command], [("127.0.0.1", port)])
+            if not stack:
+                continue
+            up[row] = stack
             cleaning.callback(up[row].stop)
             clients[row] = Idle(port)
             cleaning.callback(clients[row].close)
@@ -161,4 +164,3 @@ def until_quiet(stack: Stack) -> float:
         if used - before > 0.002:
             before, moment = used, time.monotonic()
     return moment
-

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pathlib
 import re
 import subprocess
 
@@ -19,17 +18,12 @@ NOTABLE = 0.02
 
 def instructions(run: Run) -> None:
     """Every case of benches/instructions, per repetition."""
-    binary = os.environ.get("PROPYLON_INSTRUCTIONS_BINARY") or str(target() / "release" / "instructions")
+    binary = os.environ.get("PROPYLON_INSTRUCTIONS_BINARY") or str(stacks.RELEASE / "instructions")
     names = subprocess.run([binary], capture_output=True, text=True, check=True).stdout.splitlines()
     for name in names:
         first, second = (counted(binary, name, count) for count in COUNTS)
         run.instructions[name] = (second - first) / (COUNTS[1] - COUNTS[0])
         print(f"instructions: {name}: {run.instructions[name]:.0f}", flush=True)
-
-
-def target() -> pathlib.Path:
-    """Cargo's folder."""
-    return stacks.ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
 
 
 def counted(binary: str, name: str, count: int) -> int:

@@ -62,10 +62,14 @@ class Stack:
     """The processes of one stack, started, and stopped at the end."""
 
     def __init__(self, commands: list[list[str]], addresses: list[Address], cwd):
-        self.popen = [
-            subprocess.Popen(command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            for command in commands
-        ]
+        self.popen: list[subprocess.Popen] = []
+        nowhere = subprocess.DEVNULL
+        for command in commands:
+            try:
+                self.popen.append(subprocess.Popen(command, cwd=cwd, stdin=nowhere, stdout=nowhere, stderr=nowhere))
+            except OSError as missing:
+                self.stop()
+                raise RuntimeError(f"cannot be run: {missing}") from missing
         deadline = time.monotonic() + 20
         for address in addresses:
             while not accepts(address):
@@ -187,6 +191,21 @@ def pipelines(address: Address) -> bool:
         except OSError:
             pass
     return answers.count(b"HTTP/1.") == 2
+
+
+def answer(address: Address, path: str) -> bytes:
+    """What a server answers on a connection that it keeps: head and body as they come."""
+    with socket.create_connection(address, 10) as client:
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        got, length = b"", None
+        while length is None or len(got) < length:
+            if not (data := client.recv(65536)):
+                raise RuntimeError(f"an answer that ends early: {path}")
+            got += data
+            head, end, _ = got.partition(b"\r\n\r\n")
+            if end:
+                length = len(head + end) + int(re.search(rb"\r\nContent-Length: (\d+)", head, re.I)[1])
+    return got
 
 
 def until_answers(stack: Stack, port: int, path: str = "/", host: str = "localhost") -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import stacks
-from measure import Load, Stack, free_port, measure, pipelines
+from measure import Load, Stack, answer, free_port, measure, pipelines
+from report import FLOOR
 from run import Run
 
 CALLABLES = {"raw WSGI": "raw", "Flask hello": "flask"}
 FRONT_PATHS = {"cache hit, 11 bytes": "/cached", "static file, 14 KB": "/static/page.html",
                "reverse proxy, keep-alive": "/proxy", "return 200": "/return"}  # fmt: skip
+# What the floor asks for, and how it comes by the answer; the origin knows no other path.
+FLOOR_PATHS = {"static file, 14 KB": ("answer", "/static/page.html"), "reverse proxy, keep-alive": ("proxy", "/return"),
+               "return 200": ("answer", "/return")}  # fmt: skip
 PIPELINED = 16
 
 
@@ -63,9 +67,11 @@ def front(run: Run) -> None:
     try:
         for _ in range(run.rounds):
             run.prepare("raw", port, origin_port)
-            for row, command in stacks.fronts(run.folder).items():
-                for column, path in FRONT_PATHS.items():
-                    run.measured(("front", column, row), [command], address, Load(f"http://127.0.0.1:{port}{path}"))
+            for column in FRONT_PATHS:
+                for row, command in stacks.fronts(run.folder).items():
+                    run.watched(("front", column, row), [command], address, lambda stack: kept(run, stack, port, column))
+                if column in FLOOR_PATHS:
+                    floor(run, port, origin_port, column)
             run.prepare("raw", port, origin_port, logs=True)
             for row, command in stacks.fronts(run.folder).items():
                 place = ("front", "return 200, access log on", row)
@@ -73,6 +79,21 @@ def front(run: Run) -> None:
                 run.watched(place, [command], address, lambda stack: logged(run, stack, load, 1))
     finally:
         origin.stop()
+
+
+def kept(run: Run, stack: Stack, port: int, column: str) -> dict:
+    """A cell of a front, whose answer is put aside for the floor."""
+    path = FRONT_PATHS[column]
+    (run.folder / f"{column}.answer").write_bytes(answer(("127.0.0.1", port), path))
+    return measure(stack, Load(f"http://127.0.0.1:{port}{path}"), run.seconds)
+
+
+def floor(run: Run, port: int, origin_port: int, column: str) -> None:
+    """The same requests and answers with the system calls alone."""
+    what, path = FLOOR_PATHS[column]
+    given = f"127.0.0.1:{origin_port}" if what == "proxy" else run.folder / f"{column}.answer"
+    command = stacks.floor(what, port, given)
+    run.measured(("front", column, FLOOR), [command], [("127.0.0.1", port)], Load(f"http://127.0.0.1:{port}{path}"))
 
 
 def logged(run: Run, stack: Stack, load: Load, count: int) -> dict:

@@ -6,6 +6,8 @@ import statistics
 
 from series import Series
 
+# No peer: what no server can do without.
+FLOOR = "floor: no server, only the system calls"
 KEYS = ("cpu_us", "per_second", "p50", "p99", "pss_mb")
 
 
@@ -42,9 +44,9 @@ def markdown(results: dict) -> str:
 
 
 def cpu_table(rows: dict) -> list[str]:
-    """The cheapest first, each divided by the best peer."""
+    """The cheapest first, each divided by the best peer; then by the floor, where there is one."""
     sound = {row: cell["cpu_us"] for row, cell in rows.items() if not void(cell)}
-    best = min((cpu for row, cpu in sound.items() if "propylon" not in row), default=None)
+    best = min((cpu for row, cpu in sound.items() if "propylon" not in row and row != FLOOR), default=None)
     lines = ["| | CPU us/request | lowest to highest | / best peer | req/s | p50 ms | p99 ms | PSS MB |", "|---|---|---|---|---|---|---|---|"]
     for row, cell in sorted(rows.items(), key=lambda item: item[1].get("cpu_us") or 1e9):
         if reason := void(cell):
@@ -56,7 +58,15 @@ def cpu_table(rows: dict) -> list[str]:
             f"| {row} | {cell['cpu_us']:.1f} | {low:.1f} to {high:.1f} | {ratio} | {cell['per_second']:.0f} "
             f"| {cell['p50'] or 0:.2f} | {cell['p99'] or 0:.2f} | {cell['pss_mb']:.0f} |"
         )
-    return lines
+    return lines + above_floor(sound)
+
+
+def above_floor(sound: dict[str, float]) -> list[str]:
+    """What each row takes for what the floor takes."""
+    if FLOOR not in sound:
+        return []
+    ratios = [f"{row} {cpu / sound[FLOOR]:.2f}" for row, cpu in sorted(sound.items(), key=lambda item: item[1]) if row != FLOOR]
+    return ["", f"Divided by the floor: {', '.join(ratios)}."] if ratios else []
 
 
 def tail_table(rows: dict) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import subprocess
 import sys
 
 import stacks
@@ -28,6 +29,7 @@ class Run:
         self.results: dict = {}
         self.growth: list[Series] = []
         self.instructions: dict[str, float] = {}
+        self.ended_early: list[str] = []
 
     def cells(self, table: str, column: str, row: str) -> list:
         """The rounds of one cell."""
@@ -40,10 +42,9 @@ class Run:
     def watched(self, place: tuple[str, str, str], commands: list, addresses: list[Address], how) -> None:
         """Starts a stack, takes a cell by `how(stack)`, stops it."""
         cells, label = self.cells(*place), ": ".join(place)
-        try:
-            stack = Stack(commands, addresses, stacks.HERE)
-        except (RuntimeError, FileNotFoundError) as missing:
-            print(f"{label}: {missing}")
+        stack = self.started(label, commands, addresses)
+        if not stack:
+            cells.append({"note": "did not start"})
             return
         try:
             cell = how(stack)
@@ -55,6 +56,22 @@ class Run:
             return
         cpu, p50, p99 = (cell[key] and round(cell[key], 2) for key in ("cpu_us", "p50", "p99"))
         print(f"{label}: {cpu} us, {cell['per_second']:.0f}/s, p50 {p50} ms, p99 {p99} ms, failed {cell['failed']}", flush=True)
+
+    def started(self, label: str, commands: list, addresses: list[Address]) -> Stack | None:
+        """A stack; one that is not there, or does not start, is said and left out."""
+        try:
+            return Stack(commands, addresses, stacks.HERE)
+        except RuntimeError as missing:
+            print(f"{label}: {missing}", flush=True)
+            return None
+
+    def attempt(self, name: str, what) -> None:
+        """Does something of which the rest does not depend: that it ended early is said, here and at the end."""
+        try:
+            what()
+        except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+            print(f"{name}: ended early: {error}", flush=True)
+            self.ended_early.append(name)
 
     def write(self, name: str, into: pathlib.Path | None = None, **values) -> None:
         """Fills in a file of configs/, for this run's folder or another one."""

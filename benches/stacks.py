@@ -15,6 +15,8 @@ OURS = os.environ.get("PROPYLON_BENCH_BINARY") or str(ROOT / "build" / "bin" / "
 BESIDE = pathlib.Path(sys.executable).parent
 UWSGI = str(BESIDE / "uwsgi")
 NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
+RELEASE = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release"
+FLOOR = os.environ.get("PROPYLON_FLOOR_BINARY") or str(RELEASE / "floor")
 
 FASTWSGI = "import fastwsgi, apps; fastwsgi.server.init(apps.{callable}, '127.0.0.1', {port}, 0); fastwsgi.server.run()"
 BJOERN = "import bjoern, apps; bjoern.run(apps.{callable}, '127.0.0.1', {port})"
@@ -66,6 +68,11 @@ def one_front(row: str, conf: pathlib.Path) -> list[str]:
     """The command of one front with a configuration file."""
     options = ["-c", str(conf), "-e", str(conf.with_name("error.log")), "-g", "daemon off;" + user()]
     return [OURS, "front", *options] if row == "propylon front" else [NGINX, *options]
+
+
+def floor(what: str, port: int, given: pathlib.Path | str) -> list[str]:
+    """The system calls alone: `answer` with the bytes of a file, or `proxy` to an address."""
+    return [FLOOR, what, f"127.0.0.1:{port}", str(given)]
 
 
 def apps_behind(run: pathlib.Path) -> dict[str, list[str]]:

@@ -46,6 +46,17 @@ need_venv() {
     printf '%s\n' "$wanted" >"$stamp"
 }
 
+# want_peers DIRECTORY PACKAGE... : adds to a virtualenv what can be installed; one that cannot is
+# said, tried again the next time, and has no row in the tables.
+want_peers() {
+    local directory=$1 peer
+    shift
+    for peer in "$@"; do
+        "$directory/bin/python" -c 'import importlib.metadata, sys; importlib.metadata.version(sys.argv[1])' "$peer" 2>/dev/null && continue
+        "$directory/bin/python" -m pip install --quiet --disable-pip-version-check "$peer" || echo "bench: \`$peer\` cannot be installed" >&2
+    done
+}
+
 # system_python : the distribution's Python, which every account can run, else the one on the PATH.
 system_python() {
     if [ -x /usr/bin/python3 ]; then echo /usr/bin/python3; else command -v python3; fi

@@ -1,7 +1,9 @@
 """The parts of the benchmark that judge: reading wrk's words, voiding, tables, plots, publishing."""
 
 import pathlib
+import socket
 import sys
+import threading
 import xml.etree.ElementTree
 
 import pytest
@@ -12,6 +14,7 @@ import measure  # noqa: E402
 import publish  # noqa: E402
 import report  # noqa: E402
 from plots import Plot  # noqa: E402
+from run import Run  # noqa: E402
 from series import Column, Series  # noqa: E402
 
 REPORT = """\
@@ -47,9 +50,59 @@ def test_a_row_with_a_failed_request_has_no_figures_and_is_nobodys_best_peer():
     assert "| peer | 14.0 | 12.0 to 99.0 | 1.00 |" in text
 
 
+def test_the_floor_is_nobodys_best_peer_and_every_row_is_divided_by_it():
+    rows = {"propylon front": [CELL], "nginx": [{**CELL, "cpu_us": 8.0}], report.FLOOR: [{**CELL, "cpu_us": 4.0}]}
+    text = report.markdown(report.summary({"front": {"return 200": rows}}))
+    assert "| propylon front | 6.0 | 6.0 to 6.0 | 0.75 |" in text
+    assert "Divided by the floor: propylon front 1.50, nginx 2.00." in text
+
+
+def test_a_void_floor_divides_nobody():
+    rows = {"nginx": [CELL], report.FLOOR: [{**CELL, "failed": 1}]}
+    assert "Divided" not in report.markdown(report.summary({"front": {"return 200": rows}}))
+
+
 def test_who_does_not_take_part_is_said_and_not_compared():
     text = report.markdown(report.summary({"direct": {"deep": {"ours": [CELL], "bjoern": [{"note": "does not pipeline"}]}}}))
     assert "| bjoern | does not pipeline |" in text
+
+
+def test_a_stack_that_cannot_be_run_is_stopped_said_and_has_no_figures(tmp_path):
+    run = Run(tmp_path, rounds=1, seconds=1)
+    pid = tmp_path / "pid"
+    commands = [["sh", "-c", f"echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 60"], [str(tmp_path / "missing")]]
+    run.measured(("front", "return 200", "broken"), commands, [], measure.Load("http://127.0.0.1:1/"))
+    assert not pid.exists() or not pathlib.Path("/proc", pid.read_text().strip()).exists()
+    assert "| broken | did not start |" in report.markdown(report.summary(run.results))
+
+
+def test_a_part_that_ends_early_is_named_and_the_next_one_still_runs(tmp_path):
+    run = Run(tmp_path, rounds=1, seconds=1)
+
+    def breaks():
+        raise RuntimeError("no answer")
+
+    run.attempt("growth: servers", breaks)
+    run.attempt("growth: objects", lambda: run.growth.append(series()))
+    assert run.ended_early == ["growth: servers"]
+    assert len(run.growth) == 1
+
+
+@pytest.mark.parametrize("pieces", [[b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"], [b"HTTP/1.1 200 OK\r\ncontent-le", b"ngth: 2\r\n\r\no", b"k"]])
+def test_an_answer_is_taken_whole_from_a_connection_that_stays_open(pieces):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        def serve():
+            client, _ = listener.accept()
+            with client:
+                client.recv(4096)
+                for piece in pieces:
+                    client.sendall(piece)
+                client.recv(4096)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        assert measure.answer(listener.getsockname(), "/") == b"".join(pieces)
+        server.join()
 
 
 def series():

@@ -26,6 +26,7 @@ const LEVELS: &[(&str, u32)] = &[
     ("pyhost", 4),
     ("front", 5),
     ("propylon", 6),
+    ("floor", 6),
     ("instructions", 6),
     ("xtask", 9),
 ];
@@ -139,7 +140,7 @@ fn licence_is_fine(expression: &str) -> bool {
 
 fn source_files() -> Vec<PathBuf> {
     let mut files = Vec::new();
-    for root in ["crates", "xtask"] {
+    for root in ["crates", "xtask", "benches"] {
         collect(Path::new(root), &mut files);
     }
     files.sort();

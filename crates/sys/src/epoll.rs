@@ -17,11 +17,15 @@ pub struct Interest {
     /// The descriptor is shared with other processes: wake one of the waiters, not all. Cannot
     /// be changed afterwards, only removed, and excludes `once`.
     pub exclusive: bool,
+    /// Tell what has become true since the last time, not what is true: who is told reads until
+    /// nothing is left, or is not told again.
+    pub edge: bool,
 }
 
 impl Interest {
     /// Readable, told as long as it is true.
-    pub const READ: Interest = Interest { read: true, write: false, once: false, exclusive: false };
+    pub const READ: Interest =
+        Interest { read: true, write: false, once: false, exclusive: false, edge: false };
 
     fn bits(self) -> u32 {
         let mut bits = 0;
@@ -39,6 +43,9 @@ impl Interest {
         }
         if self.exclusive {
             bits |= libc::EPOLLEXCLUSIVE;
+        }
+        if self.edge {
+            bits |= libc::EPOLLET;
         }
         bits as u32
     }
@@ -204,5 +211,18 @@ mod tests {
         epoll.change(near.as_fd(), 8, interest).unwrap();
         assert_eq!(epoll.wait(&mut events, Some(1000)).unwrap(), 1);
         assert_eq!(events.take().unwrap().token, 8);
+    }
+
+    #[test]
+    fn with_edges_the_same_byte_is_told_once_and_the_next_one_again() {
+        let epoll = Epoll::new().unwrap();
+        let (near, mut far) = UnixStream::pair().unwrap();
+        epoll.add(near.as_fd(), 7, Interest { edge: true, ..Interest::READ }).unwrap();
+        let mut events = Events::with_room(4);
+        far.write_all(b"x").unwrap();
+        assert_eq!(epoll.wait(&mut events, Some(1000)).unwrap(), 1);
+        assert_eq!(epoll.wait(&mut events, Some(0)).unwrap(), 0);
+        far.write_all(b"y").unwrap();
+        assert_eq!(epoll.wait(&mut events, Some(1000)).unwrap(), 1);
     }
 }

@@ -151,7 +151,7 @@ impl Connection {
     pub fn interest(&self) -> Interest {
         let drains = matches!(self.stage, Stage::Draining(_));
         let write = drains || !self.output.is_empty();
-        Interest { read: !drains, write, once: false, exclusive: false }
+        Interest { read: !drains, write, ..Interest::READ }
     }
 
     /// When its time is up, in monotonic ms.
