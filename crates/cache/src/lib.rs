@@ -16,7 +16,7 @@ pub mod stale;
 pub mod vary;
 
 pub use freshness::{NotStored, Times, lifetime};
-pub use index::{Budget, Index};
+pub use index::{Budget, Index, Weighed};
 pub use key::{CacheKey, Hash};
 pub use lock::{Ask, FillTicket, FillingTable};
 pub use stale::{Trouble, may_serve_on_trouble, may_serve_while_updating};

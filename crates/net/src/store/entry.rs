@@ -3,10 +3,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use cache::{Hash, Index, Times};
+use cache::{Hash, Index, Times, Weighed};
 
 use super::disk::{Checked, Loaded, Stamp};
 
@@ -39,17 +38,16 @@ pub(super) struct Warm {
     pub kept: Arc<Kept>,
 }
 
-/// A small body, and the object's share of the memory its zone may use, given back when dropped.
+/// A small body, and the object's share of the memory its zone may use.
 #[derive(Debug)]
 pub(super) struct Kept {
     pub body: Option<Bytes>,
     bytes: u64,
-    used: Arc<AtomicU64>,
 }
 
-impl Drop for Kept {
-    fn drop(&mut self) {
-        self.used.fetch_sub(self.bytes, Ordering::Relaxed);
+impl Weighed for Stored {
+    fn memory_bytes(&self) -> u64 {
+        self.warm().map_or(0, |warm| warm.kept.bytes)
     }
 }
 
@@ -62,27 +60,26 @@ impl Stored {
         }
     }
 
-    /// The same, to change it.
-    pub fn warm_mut(&mut self) -> Option<&mut Warm> {
+    /// The same, to change it, if its file is still the one that was stamped.
+    pub fn warm_of(&mut self, stamp: Stamp) -> Option<&mut Warm> {
         match self {
-            Stored::Warm(warm) => Some(warm),
-            Stored::Cold => None,
+            Stored::Warm(warm) if warm.stamp == stamp => Some(warm),
+            _ => None,
         }
     }
 }
 
 impl Warm {
-    /// From a file that has just been checked; `used` counts the memory of all.
-    pub fn new(file: Checked, now_monotonic_ms: u64, used: &Arc<AtomicU64>) -> Warm {
+    /// From a file that has just been checked.
+    pub fn new(file: Checked, now_monotonic_ms: u64) -> Warm {
         let body_bytes = file.body.as_ref().map_or(0, Bytes::len) as u64;
         let bytes = WARM_BYTES + file.loaded.body_offset + body_bytes;
-        used.fetch_add(bytes, Ordering::Relaxed);
         Warm {
             loaded: file.loaded,
             times: file.times,
             stamp: file.stamp,
             seen_monotonic_ms: now_monotonic_ms,
-            kept: Arc::new(Kept { body: file.body, bytes, used: Arc::clone(used) }),
+            kept: Arc::new(Kept { body: file.body, bytes }),
         }
     }
 }
@@ -95,7 +92,7 @@ pub(super) struct WarmOrder {
 
 impl WarmOrder {
     /// Notes an object that has become warm.
-    pub fn push(&mut self, index: &mut Index<Stored>, hash: Hash, now_monotonic_ms: u64) {
+    pub fn push(&mut self, index: &Index<Stored>, hash: Hash, now_monotonic_ms: u64) {
         if self.queue.len() > 2 * index.len() + 1000 {
             // Most of them have been evicted since.
             self.queue.retain(|(hash, _)| index.get(*hash).is_some_and(|it| it.warm().is_some()));
@@ -105,10 +102,10 @@ impl WarmOrder {
 
     /// Makes objects cold until no more than `bytes_max` are used, in the order in which they
     /// became warm; one that was asked for since then gets another turn.
-    pub fn cool(&mut self, index: &mut Index<Stored>, used: &AtomicU64, bytes_max: u64) {
+    pub fn cool(&mut self, index: &mut Index<Stored>, bytes_max: u64) {
         let mut turns = 0;
         for _ in 0..COOLED_MAX {
-            if used.load(Ordering::Relaxed) <= bytes_max {
+            if index.memory_bytes() <= bytes_max {
                 return;
             }
             let Some((hash, since)) = self.queue.pop_front() else { return };
@@ -118,7 +115,9 @@ impl WarmOrder {
                     turns += 1;
                     self.queue.push_back((hash, last_use));
                 }
-                Some(stored) => *stored = Stored::Cold,
+                Some(_) => {
+                    index.change(hash, |stored| *stored = Stored::Cold);
+                }
                 None => {}
             }
         }
@@ -128,7 +127,6 @@ impl WarmOrder {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
 
     use bytes::Bytes;
     use cache::{Hash, Index, Times};
@@ -162,22 +160,21 @@ mod tests {
     #[test]
     fn the_first_to_be_warm_becomes_cold_first_unless_it_was_asked_for_again() {
         let (mut index, mut order) = (Index::default(), WarmOrder::default());
-        let used = Arc::new(AtomicU64::new(0));
         for number in 1..=3 {
-            let warm = Warm::new(checked(), 0, &used);
+            let warm = Warm::new(checked(), 0);
             index.insert(hash(number), Stored::Warm(Box::new(warm)), 4, 0);
-            order.push(&mut index, hash(number), 0);
+            order.push(&index, hash(number), 0);
         }
-        assert_eq!(used.load(Ordering::Relaxed), 3 * (WARM_BYTES + 104));
+        assert_eq!(index.memory_bytes(), 3 * (WARM_BYTES + 104));
         index.touch(hash(1), 5000);
-        order.cool(&mut index, &used, 2 * (WARM_BYTES + 104));
-        let is_warm = |index: &mut Index<Stored>, number| {
+        order.cool(&mut index, 2 * (WARM_BYTES + 104));
+        let is_warm = |index: &Index<Stored>, number| {
             index.get(hash(number)).is_some_and(|stored| stored.warm().is_some())
         };
-        assert_eq!([1, 2, 3].map(|number| is_warm(&mut index, number)), [true, false, true]);
-        assert_eq!(used.load(Ordering::Relaxed), 2 * (WARM_BYTES + 104));
-        order.cool(&mut index, &used, 0);
-        assert_eq!(used.load(Ordering::Relaxed), 0);
+        assert_eq!([1, 2, 3].map(|number| is_warm(&index, number)), [true, false, true]);
+        assert_eq!(index.memory_bytes(), 2 * (WARM_BYTES + 104));
+        order.cool(&mut index, 0);
+        assert_eq!(index.memory_bytes(), 0);
         assert_eq!(index.len(), 3);
     }
 }

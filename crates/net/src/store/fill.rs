@@ -218,7 +218,7 @@ impl Filler {
 
     /// The first variant takes the key's own name, the others take theirs.
     fn place(&self, description: &Description) -> Hash {
-        let mut state = self.shared.state();
+        let state = self.shared.state();
         let first = state.index.get(self.key.hash).and_then(|stored| stored.warm());
         let first = first.map(|warm| Arc::clone(&warm.loaded));
         match first {

@@ -48,7 +48,7 @@ mod keeper;
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
@@ -161,8 +161,6 @@ struct Shared {
     /// The index is not complete yet: a miss in it is no miss.
     loading: AtomicBool,
     stopping: AtomicBool,
-    /// What [`Stored::Warm`] objects use.
-    memory_bytes: Arc<AtomicU64>,
     memory_bytes_max: u64,
 }
 
@@ -217,7 +215,6 @@ impl Store {
             wake: Condvar::new(),
             loading: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
-            memory_bytes: Arc::default(),
             memory_bytes_max: zone.keys_bytes.max(MEMORY_BYTES_MIN),
         };
         Ok(Store { shared: Arc::new(shared), keeper: None })
@@ -289,15 +286,19 @@ impl Store {
         let path = self.shared.path(object.place);
         let stamp = disk::rewrite_times(&path, &object.loaded, times, object.stamp);
         let mut state = self.shared.state();
-        let entry = state.index.get(object.place).and_then(Stored::warm_mut);
-        let Some(entry) = entry.filter(|entry| entry.stamp == object.stamp) else { return };
         match stamp {
             Ok(Some(stamp)) => {
-                entry.stamp = stamp;
-                entry.times = times;
-                entry.seen_monotonic_ms = now.monotonic_ms;
+                state.index.change(object.place, |stored| {
+                    let Some(warm) = stored.warm_of(object.stamp) else { return };
+                    warm.stamp = stamp;
+                    warm.times = times;
+                    warm.seen_monotonic_ms = now.monotonic_ms;
+                });
             }
-            Err(_) => state.index.forget(object.place),
+            Err(_) => {
+                drop(state);
+                self.shared.forget(object.place, Some(object.stamp));
+            }
             Ok(None) => {}
         }
     }
@@ -389,10 +390,11 @@ impl Shared {
             return None;
         }
         let mut state = self.state();
-        let entry = state.index.get(hash).and_then(Stored::warm_mut);
-        if let Some(entry) = entry.filter(|entry| entry.stamp == stamp) {
-            entry.seen_monotonic_ms = now.monotonic_ms;
-        }
+        state.index.change(hash, |stored| {
+            if let Some(warm) = stored.warm_of(stamp) {
+                warm.seen_monotonic_ms = now.monotonic_ms;
+            }
+        });
         drop(state);
         Some(Object::new(hash, warm, body))
     }
@@ -427,16 +429,16 @@ impl Shared {
     /// Puts a checked file into the index.
     fn insert(&self, hash: Hash, file: disk::Checked, now: Now) -> Warm {
         let bytes = file.stamp.bytes;
-        let warm = Warm::new(file, now.monotonic_ms, &self.memory_bytes);
+        let warm = Warm::new(file, now.monotonic_ms);
         let mut guard = self.state();
         let state = &mut *guard;
         let was_warm = state.index.get(hash).is_some_and(|it| it.warm().is_some());
         let stored = Stored::Warm(Box::new(warm.clone()));
         state.index.insert(hash, stored, bytes, now.monotonic_ms);
         if !was_warm {
-            state.warm.push(&mut state.index, hash, now.monotonic_ms);
+            state.warm.push(&state.index, hash, now.monotonic_ms);
         }
-        state.warm.cool(&mut state.index, &self.memory_bytes, self.memory_bytes_max);
+        state.warm.cool(&mut state.index, self.memory_bytes_max);
         self.evict_surplus(state, now);
         if self.budget.bytes_max.is_some_and(|max| state.index.bytes() > max) {
             self.wake.notify_one();
