@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use cache::{CacheKey, Hash, Times, VaryInputs};
+use cache::{CacheKey, DirectoryStamp, Hash, Times, VaryInputs};
 use md5::{Digest, Md5};
 use message::ResponseHead;
-use sys::send::OPEN_NON_BLOCKING;
+use sys::send::{OPEN_NO_LINK, OPEN_NON_BLOCKING};
 
 use super::MEMORY_OBJECT_BYTES_MAX;
 use super::format::{DESCRIPTION_BYTES_MAX, Description, FIXED_BYTES, FixedHead};
@@ -21,6 +21,8 @@ const CHECK_BYTES: usize = 256 * 1024;
 
 /// Bytes read at once when a file is loaded.
 const BEGINNING_BYTES: u64 = 16 * 1024;
+
+const OPEN_FLAGS: i32 = OPEN_NON_BLOCKING | OPEN_NO_LINK;
 
 /// What tells one state of a file from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,17 +103,30 @@ pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Opens a file for reading. What is not a file (a FIFO that somebody put there) neither blocks
-/// nor is read as one.
+/// Opens a file for reading. What is not a file (a FIFO or a link that somebody put there) neither
+/// blocks nor is read as one: a link's file could change without its directory's telling.
 pub(super) fn open(path: &Path) -> io::Result<(File, Stamp)> {
-    let file = File::options().read(true).custom_flags(OPEN_NON_BLOCKING).open(path)?;
+    let file = File::options().read(true).custom_flags(OPEN_FLAGS).open(path)?;
     let stamp = stamp_of(&file.metadata()?)?;
     Ok((file, stamp))
 }
 
-/// What is there now, without opening it. A link is followed, as [`open`] does.
+/// What is there now, without opening it.
 pub(super) fn look(path: &Path) -> io::Result<Stamp> {
-    stamp_of(&std::fs::metadata(path)?)
+    stamp_of(&std::fs::symlink_metadata(path)?)
+}
+
+/// What a directory is now. A link to one is followed, as it is on the way to every file.
+pub(super) fn look_at_directory(path: &Path) -> io::Result<DirectoryStamp> {
+    let data = std::fs::metadata(path)?;
+    // Past the year 2262 every look finds a change, which is right, if slow.
+    let time = |seconds: i64, ns: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(ns);
+    Ok(DirectoryStamp {
+        device: data.dev(),
+        inode: data.ino(),
+        modified_unix_ns: time(data.mtime(), data.mtime_nsec()),
+        changed_unix_ns: time(data.ctime(), data.ctime_nsec()),
+    })
 }
 
 fn stamp(file: &File) -> io::Result<Stamp> {
@@ -245,7 +260,7 @@ pub(super) fn rewrite_times(
     stamped: Stamp,
 ) -> io::Result<Option<Stamp>> {
     let mut options = OpenOptions::new();
-    let file = options.read(true).write(true).custom_flags(OPEN_NON_BLOCKING).open(path)?;
+    let file = options.read(true).write(true).custom_flags(OPEN_FLAGS).open(path)?;
     if stamp(&file)? != stamped {
         return Ok(None);
     }

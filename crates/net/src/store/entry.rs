@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cache::{Hash, Index, Times, Weighed};
+use cache::{Hash, Index, Period, Times, Weighed};
 
 use super::disk::{Checked, Loaded, Stamp};
 
@@ -33,9 +33,15 @@ pub(super) struct Warm {
     pub loaded: Arc<Loaded>,
     pub times: Times,
     pub stamp: Stamp,
-    /// When the file was last looked at.
-    pub seen_monotonic_ms: u64,
+    pub seen: Seen,
     pub kept: Arc<Kept>,
+}
+
+/// When a file was last looked at, and its directory's period before that.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    pub monotonic_ms: u64,
+    pub period: Period,
 }
 
 /// A small body, and the object's share of the memory its zone may use.
@@ -71,14 +77,14 @@ impl Stored {
 
 impl Warm {
     /// From a file that has just been checked.
-    pub fn new(file: Checked, now_monotonic_ms: u64) -> Warm {
+    pub fn new(file: Checked, seen: Seen) -> Warm {
         let body_bytes = file.body.as_ref().map_or(0, Bytes::len) as u64;
         let bytes = WARM_BYTES + file.loaded.body_offset + body_bytes;
         Warm {
             loaded: file.loaded,
             times: file.times,
             stamp: file.stamp,
-            seen_monotonic_ms: now_monotonic_ms,
+            seen,
             kept: Arc::new(Kept { body: file.body, bytes }),
         }
     }
@@ -129,10 +135,10 @@ mod tests {
     use std::sync::Arc;
 
     use bytes::Bytes;
-    use cache::{Hash, Index, Times};
+    use cache::{Hash, Index, Period, Times};
     use message::{BodyLength, ResponseHead};
 
-    use super::{Stored, WARM_BYTES, Warm, WarmOrder};
+    use super::{Seen, Stored, WARM_BYTES, Warm, WarmOrder};
     use crate::store::disk::{Checked, Loaded, Stamp};
     use crate::store::format::{Description, FixedHead};
 
@@ -161,7 +167,7 @@ mod tests {
     fn the_first_to_be_warm_becomes_cold_first_unless_it_was_asked_for_again() {
         let (mut index, mut order) = (Index::default(), WarmOrder::default());
         for number in 1..=3 {
-            let warm = Warm::new(checked(), 0);
+            let warm = Warm::new(checked(), Seen { monotonic_ms: 0, period: Period::NONE });
             index.insert(hash(number), Stored::Warm(Box::new(warm)), 4, 0);
             order.push(&index, hash(number), 0);
         }

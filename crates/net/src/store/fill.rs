@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cache::{Ask, CacheKey, FillTicket, Hash, Times, VaryInputs};
+use cache::{Ask, CacheKey, FillTicket, Hash, Period, Times, VaryInputs};
 use md5::{Digest, Md5};
 use message::{BodyLength, ResponseHead};
 use tokio::sync::watch;
 
 use super::disk::{self, Checked, Loaded};
+use super::entry::Seen;
 use super::format::{Description, FIXED_BYTES, FixedHead};
 use super::{MEMORY_OBJECT_BYTES_MAX, Now, Shared};
 
@@ -212,7 +213,9 @@ impl Filler {
         }
         let place = self.place(&response.description);
         let checked = response.finish(self.shared.path(place))?;
-        self.shared.insert(place, checked, now);
+        // The directory has just been changed by us and speaks for nothing in it.
+        let seen = Seen { monotonic_ms: now.monotonic_ms, period: Period::NONE };
+        self.shared.insert(place, checked, seen, now);
         Ok(true)
     }
 

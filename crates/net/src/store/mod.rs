@@ -32,19 +32,21 @@
 //!   was last changed; a file that is damaged, truncated or of another key is removed and absent.
 //! * Files appear by rename only, whole. The directory is made again if somebody deleted it.
 //! * A file that is removed or replaced behind our back is noticed at once, for objects in memory
-//!   within a second.
-//!
+//!   within a second: by a look at it or, for all files of a directory together, by one at that.
+//!   What is written into a file in place is noticed at once if the object is not in memory; from
+//!   there it is served as it was checked, for at most [`look::FILE_UNSEEN_MS`].
 //! * Memory: what is asked for lately uses as much as the zone's keys may, at least
 //!   [`MEMORY_BYTES_MIN`]; each further object about 160 bytes.
 //!
 //! Rooms: `format` (the file), `disk` (reading and writing it), `entry` (what the index knows),
-//! `fill`, `keeper` (the background thread: index rebuilt at start, eviction).
+//! `look` (is the file still there), `fill`, `keeper` (the background thread: index rebuilt at start, eviction).
 
 mod disk;
 mod entry;
 mod fill;
 mod format;
 mod keeper;
+mod look;
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -53,7 +55,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
-use cache::{Budget, CacheKey, FillingTable, Hash, Index, Times, VaryInputs};
+use cache::{Budget, CacheKey, Directories, FillingTable, Hash, Index, Period, Times, VaryInputs};
 use message::ResponseHead;
 use plan::front::CacheZone;
 use tokio::sync::watch;
@@ -61,16 +63,13 @@ use tokio::sync::watch;
 pub use fill::{Fill, Filler, LockRules, Waited, Waiting};
 
 use disk::{LoadError, Loaded, Stamp};
-use entry::{Stored, Warm, WarmOrder};
+use entry::{Seen, Stored, Warm, WarmOrder};
 
 /// Bodies up to this size are also kept in memory.
 const MEMORY_OBJECT_BYTES_MAX: u64 = 64 * 1024;
 
 /// Bytes of objects that a zone may keep in memory, if those of its `keys_zone` are not more.
 const MEMORY_BYTES_MIN: u64 = 64 * 1024 * 1024;
-
-/// How long an object in memory is served without a look at its file, in milliseconds.
-const UNSEEN_MS: u64 = 1000;
 
 /// Bodies above this size are checked on a thread of their own.
 const CHECKED_INLINE_BYTES_MAX: u64 = 1024 * 1024;
@@ -164,10 +163,11 @@ struct Shared {
     memory_bytes_max: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     index: Index<Stored>,
     warm: WarmOrder,
+    directories: Directories,
     filling: FillingTable<watch::Receiver<()>>,
     /// Evicted from the index, still on disk.
     to_remove: Vec<Hash>,
@@ -206,12 +206,19 @@ impl Store {
     /// The directory can be neither found nor made.
     pub fn open_without_keeper(zone: &CacheZone) -> std::io::Result<Store> {
         disk::make_directory(&zone.path)?;
+        let state = State {
+            index: Index::default(),
+            warm: WarmOrder::default(),
+            directories: Directories::of(&zone.levels),
+            filling: FillingTable::default(),
+            to_remove: Vec::new(),
+        };
         let shared = Shared {
             directory: zone.path.clone(),
             levels: zone.levels.clone(),
             budget: Budget::of(zone),
             min_free: zone.min_free,
-            state: Mutex::default(),
+            state: Mutex::new(state),
             wake: Condvar::new(),
             loading: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -246,7 +253,7 @@ impl Store {
         let (hash, uses) = match self.shared.place(key, request, now) {
             Place::Ready(object) => return found(object, now),
             Place::Known(hash, warm, uses) => {
-                if let Some(object) = self.shared.look_at_file(hash, &warm, now) {
+                if let Some(object) = self.shared.look_again(hash, &warm, now) {
                     return found(object, now);
                 }
                 (hash, uses)
@@ -292,7 +299,7 @@ impl Store {
                     let Some(warm) = stored.warm_of(object.stamp) else { return };
                     warm.stamp = stamp;
                     warm.times = times;
-                    warm.seen_monotonic_ms = now.monotonic_ms;
+                    warm.seen.monotonic_ms = now.monotonic_ms;
                 });
             }
             Err(_) => {
@@ -332,7 +339,8 @@ impl Shared {
 
     /// Looks the request up in the index and counts the use.
     fn place(&self, key: &CacheKey, request: &dyn VaryInputs, now: Now) -> Place {
-        let mut state = self.state();
+        let mut guard = self.state();
+        let state = &mut *guard;
         let (mut uses, mut entry) = state.index.touch(key.hash, now.monotonic_ms);
         let mut hash = key.hash;
         if let Some(Stored::Warm(known)) = &entry
@@ -346,7 +354,7 @@ impl Shared {
         }
         let place = match entry {
             Some(Stored::Warm(warm)) if warm.loaded.key == key.text => {
-                let is_seen = now.monotonic_ms < warm.seen_monotonic_ms.saturating_add(UNSEEN_MS);
+                let is_seen = look::is_seen(&state.directories, hash, warm.seen, now);
                 match &warm.kept.body {
                     Some(body) if is_seen => {
                         Place::Ready(Object::new(hash, warm, ObjectBody::Memory(body.clone())))
@@ -357,7 +365,7 @@ impl Shared {
             Some(Stored::Cold) => Place::Cold(hash, uses),
             _ => Place::Unknown(hash, uses),
         };
-        self.evict_surplus(&mut state, now);
+        self.evict_surplus(state, now);
         place
     }
 
@@ -372,36 +380,11 @@ impl Shared {
         }
     }
 
-    /// The object, if its file still is what the index says.
-    fn look_at_file(&self, hash: Hash, warm: &Warm, now: Now) -> Option<Object> {
-        let path = self.path(hash);
-        let seen = match &warm.kept.body {
-            Some(body) => disk::look(&path).map(|it| (it, ObjectBody::Memory(body.clone()))),
-            None => disk::open(&path).map(|(file, stamp)| {
-                let (offset, len) = (warm.loaded.body_offset, warm.loaded.body_len);
-                (stamp, ObjectBody::File { file, offset, len })
-            }),
-        };
-        let Ok((stamp, body)) = seen else {
-            self.forget(hash, Some(warm.stamp));
-            return None;
-        };
-        if stamp != warm.stamp {
-            return None;
-        }
-        let mut state = self.state();
-        state.index.change(hash, |stored| {
-            if let Some(warm) = stored.warm_of(stamp) {
-                warm.seen_monotonic_ms = now.monotonic_ms;
-            }
-        });
-        drop(state);
-        Some(Object::new(hash, warm, body))
-    }
-
     /// Reads and checks a file and puts it into the index.
     async fn load(&self, hash: Hash, key: &CacheKey, now: Now) -> Option<Warm> {
         let path = self.path(hash);
+        let period = self.look_at_directory(hash, now);
+        let seen = Seen { monotonic_ms: now.monotonic_ms, period };
         // What is forgotten below must be what was looked at, not what has replaced it.
         let before = self.state().index.get(hash).map(|it| it.warm().map(|warm| warm.stamp));
         let mut result = disk::load(&path, CHECKED_INLINE_BYTES_MAX);
@@ -411,7 +394,7 @@ impl Shared {
             result = checking.await.unwrap_or(Err(LoadError::Unreadable));
         }
         match result {
-            Ok(file) if file.loaded.key == key.text => Some(self.insert(hash, file, now)),
+            Ok(file) if file.loaded.key == key.text => Some(self.insert(hash, file, seen, now)),
             Ok(_) => None,
             Err(error) => {
                 if error == LoadError::Damaged {
@@ -427,9 +410,9 @@ impl Shared {
     }
 
     /// Puts a checked file into the index.
-    fn insert(&self, hash: Hash, file: disk::Checked, now: Now) -> Warm {
+    fn insert(&self, hash: Hash, file: disk::Checked, seen: Seen, now: Now) -> Warm {
         let bytes = file.stamp.bytes;
-        let warm = Warm::new(file, now.monotonic_ms);
+        let warm = Warm::new(file, seen);
         let mut guard = self.state();
         let state = &mut *guard;
         let was_warm = state.index.get(hash).is_some_and(|it| it.warm().is_some());
@@ -450,7 +433,7 @@ impl Shared {
     fn object(&self, hash: Hash, warm: &Warm, now: Now) -> Option<Object> {
         match &warm.kept.body {
             Some(body) => Some(Object::new(hash, warm, ObjectBody::Memory(body.clone()))),
-            None => self.look_at_file(hash, warm, now),
+            None => self.look_at_file(hash, warm, Period::NONE, now),
         }
     }
 
