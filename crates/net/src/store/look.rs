@@ -4,8 +4,9 @@
 use cache::{Directories, Hash, Period, UNSEEN_MS};
 
 use super::disk;
-use super::entry::{Seen, Stored, Warm};
-use super::{Now, Object, ObjectBody, Shared};
+use super::entry::{Seen, Stored};
+use super::image::Image;
+use super::{Now, Object, Shared};
 
 /// How long an object in memory is served by looks at its directory alone, in milliseconds. They
 /// do not tell when somebody else writes into a file in place; looks at each file do, and would
@@ -22,15 +23,21 @@ pub(super) fn is_seen(directories: &Directories, hash: Hash, seen: Seen, now: No
 
 impl Shared {
     /// The object, if its file still is what the index says.
-    pub(super) fn look_again(&self, hash: Hash, warm: &Warm, now: Now) -> Option<Object> {
-        let Some(body) = &warm.kept.body else {
-            return self.look_at_file(hash, warm, Period::NONE, now);
-        };
-        let period = self.look_at_directory(hash, now);
-        if is_seen(&self.state().directories, hash, warm.seen, now) {
-            return Some(Object::new(hash, warm, ObjectBody::Memory(body.clone())));
+    pub(super) fn look_again(
+        &self,
+        hash: Hash,
+        image: &Image,
+        seen: Seen,
+        now: Now,
+    ) -> Option<Object> {
+        if image.view().body_range().is_none() {
+            return self.look_at_file(hash, image, Period::NONE, now);
         }
-        self.look_at_file(hash, warm, period, now)
+        let period = self.look_at_directory(hash, now);
+        if is_seen(&self.state().directories, hash, seen, now) {
+            return Object::from_memory(hash, image);
+        }
+        self.look_at_file(hash, image, period, now)
     }
 
     /// Looks at a file's directory if it is time to, and says in which period it is.
@@ -51,30 +58,27 @@ impl Shared {
     pub(super) fn look_at_file(
         &self,
         hash: Hash,
-        warm: &Warm,
+        image: &Image,
         period: Period,
         now: Now,
     ) -> Option<Object> {
         let path = self.path(hash);
-        let seen = match &warm.kept.body {
-            Some(body) => disk::look(&path).map(|it| (it, ObjectBody::Memory(body.clone()))),
-            None => disk::open(&path).map(|(file, stamp)| {
-                let (offset, len) = (warm.loaded.body_offset, warm.loaded.body_len);
-                (stamp, ObjectBody::File { file, offset, len })
-            }),
+        let known = image.view().stamp();
+        let seen = match Object::from_memory(hash, image) {
+            Some(object) => disk::look(&path).map(|stamp| (object, stamp)),
+            None => {
+                disk::open(&path).map(|(file, stamp)| (Object::from_file(hash, image, file), stamp))
+            }
         };
-        let Ok((stamp, body)) = seen else {
-            self.forget(hash, Some(warm.stamp));
+        let Ok((object, stamp)) = seen else {
+            self.forget(hash, Some(known));
             return None;
         };
-        if stamp != warm.stamp {
+        if stamp != known {
             return None;
         }
-        self.state().index.change(hash, |stored: &mut Stored| {
-            if let Some(warm) = stored.warm_of(stamp) {
-                warm.seen = Seen { monotonic_ms: now.monotonic_ms, period };
-            }
-        });
-        Some(Object::new(hash, warm, body))
+        let seen = Seen { monotonic_ms: now.monotonic_ms, period };
+        self.state().index.change(hash, |stored: &mut Stored| stored.see(stamp, seen));
+        Some(object)
     }
 }

@@ -39,12 +39,13 @@
 //!   [`MEMORY_BYTES_MIN`]; each further object about 160 bytes.
 //!
 //! Rooms: `format` (the file), `disk` (reading and writing it), `entry` (what the index knows),
-//! `look` (is the file still there), `fill`, `keeper` (the background thread: index rebuilt at start, eviction).
+//! `image` (an object in memory), `look` (is the file still there), `fill`, `keeper` (the background thread: index rebuilt at start, eviction).
 
 mod disk;
 mod entry;
 mod fill;
 mod format;
+mod image;
 mod keeper;
 mod look;
 
@@ -62,8 +63,9 @@ use tokio::sync::watch;
 
 pub use fill::{Fill, Filler, LockRules, Waited, Waiting};
 
-use disk::{LoadError, Loaded, Stamp};
-use entry::{Seen, Stored, Warm, WarmOrder};
+use disk::{LoadError, Stamp};
+use entry::{Seen, Stored, WarmOrder};
+use image::{Image, View};
 
 /// Bodies up to this size are also kept in memory.
 const MEMORY_OBJECT_BYTES_MAX: u64 = 64 * 1024;
@@ -111,16 +113,15 @@ pub enum Lookup {
 /// A stored response.
 #[derive(Debug)]
 pub struct Object {
-    /// Its head as it was given to [`Filler::head`]; the body's length is exact.
-    pub head: Arc<ResponseHead>,
     /// Its body.
     pub body: ObjectBody,
     /// When it was stored and until when it is fresh.
     pub times: Times,
     /// The name of its file.
     place: Hash,
-    loaded: Arc<Loaded>,
-    stamp: Stamp,
+    /// Its [`Image`]. What the head and the body share are these bytes and not those of the index:
+    /// then their owners are counted where only this request looks.
+    bytes: Bytes,
 }
 
 /// The body of a stored response.
@@ -175,10 +176,10 @@ struct State {
 
 /// Where a request's object is, by what the index knows.
 enum Place {
-    /// In memory and seen lately.
-    Ready(Object),
-    /// In the index; its file must be looked at.
-    Known(Hash, Warm, u32),
+    /// In the index and seen lately; only a body that is not in memory must be opened.
+    Ready(Hash, Image, u32),
+    /// In the index; it must be looked at.
+    Known(Hash, Image, Seen, u32),
     /// In the index; its file must be read.
     Cold(Hash, u32),
     /// Not in the index.
@@ -251,9 +252,12 @@ impl Store {
     /// that have not been checked yet are checked on another one.
     pub async fn lookup(&self, key: &CacheKey, request: &dyn VaryInputs, now: Now) -> Lookup {
         let (hash, uses) = match self.shared.place(key, request, now) {
-            Place::Ready(object) => return found(object, now),
-            Place::Known(hash, warm, uses) => {
-                if let Some(object) = self.shared.look_again(hash, &warm, now) {
+            Place::Ready(hash, image, uses) => match self.shared.object(hash, &image, now) {
+                Some(object) => return found(object, now),
+                None => (hash, uses),
+            },
+            Place::Known(hash, image, seen, uses) => {
+                if let Some(object) = self.shared.look_again(hash, &image, seen, now) {
                     return found(object, now);
                 }
                 (hash, uses)
@@ -261,17 +265,18 @@ impl Store {
             Place::Unknown(_, uses) if self.is_complete() => return Lookup::Absent { uses },
             Place::Cold(hash, uses) | Place::Unknown(hash, uses) => (hash, uses),
         };
-        let Some(warm) = self.shared.load(hash, key, now).await else {
+        let Some(image) = self.shared.load(hash, key, now).await else {
             return Lookup::Absent { uses };
         };
-        let wanted = warm.loaded.wanted_variant(key, request);
-        let (hash, warm) = if wanted == hash || warm.loaded.variant == wanted {
-            (hash, Some(warm))
+        let Some(described) = image.view().described() else { return Lookup::Absent { uses } };
+        let wanted = described.wanted_variant(key, request);
+        let (hash, image) = if wanted == hash || described.variant == wanted {
+            (hash, Some(image))
         } else {
             // Found the one that says what the variants are called; the one wanted is another.
             (wanted, self.shared.load(wanted, key, now).await)
         };
-        match warm.and_then(|warm| self.shared.object(hash, &warm, now)) {
+        match image.and_then(|image| self.shared.object(hash, &image, now)) {
             Some(object) => found(object, now),
             None => Lookup::Absent { uses },
         }
@@ -291,21 +296,20 @@ impl Store {
     /// Gives an object new times, after its upstream said that it has not changed.
     pub fn freshen(&self, object: &Object, times: Times, now: Now) {
         let path = self.shared.path(object.place);
-        let stamp = disk::rewrite_times(&path, &object.loaded, times, object.stamp);
-        let mut state = self.shared.state();
-        match stamp {
+        let before = object.view().stamp();
+        match disk::rewrite_times(&path, times, before) {
             Ok(Some(stamp)) => {
-                state.index.change(object.place, |stored| {
-                    let Some(warm) = stored.warm_of(object.stamp) else { return };
-                    warm.stamp = stamp;
-                    warm.times = times;
-                    warm.seen.monotonic_ms = now.monotonic_ms;
+                self.shared.state().index.change(object.place, |stored| match stored {
+                    Stored::Warm { image, seen_monotonic_ms, .. }
+                        if image.view().stamp() == before =>
+                    {
+                        *image = image.with(times, stamp);
+                        *seen_monotonic_ms = now.monotonic_ms;
+                    }
+                    _ => {}
                 });
             }
-            Err(_) => {
-                drop(state);
-                self.shared.forget(object.place, Some(object.stamp));
-            }
+            Err(_) => self.shared.forget(object.place, Some(before)),
             Ok(None) => {}
         }
     }
@@ -343,23 +347,17 @@ impl Shared {
         let state = &mut *guard;
         let (mut uses, mut entry) = state.index.touch(key.hash, now.monotonic_ms);
         let mut hash = key.hash;
-        if let Some(Stored::Warm(known)) = &entry
-            && known.loaded.key == key.text
-        {
-            let wanted = known.loaded.wanted_variant(key, request);
-            if wanted != hash && wanted != known.loaded.variant {
-                hash = wanted;
-                (uses, entry) = state.index.touch(wanted, now.monotonic_ms);
-            }
+        if let Some(wanted) = entry.and_then(|known| variant_elsewhere(known, key, request)) {
+            hash = wanted;
+            (uses, entry) = state.index.touch(wanted, now.monotonic_ms);
         }
         let place = match entry {
-            Some(Stored::Warm(warm)) if warm.loaded.key == key.text => {
-                let is_seen = look::is_seen(&state.directories, hash, warm.seen, now);
-                match &warm.kept.body {
-                    Some(body) if is_seen => {
-                        Place::Ready(Object::new(hash, warm, ObjectBody::Memory(body.clone())))
-                    }
-                    _ => Place::Known(hash, (**warm).clone(), uses),
+            Some(Stored::Warm { image, seen_monotonic_ms, period }) if is_of(image, key) => {
+                let seen = Seen { monotonic_ms: *seen_monotonic_ms, period: *period };
+                if look::is_seen(&state.directories, hash, seen, now) {
+                    Place::Ready(hash, image.clone(), uses)
+                } else {
+                    Place::Known(hash, image.clone(), seen, uses)
                 }
             }
             Some(Stored::Cold) => Place::Cold(hash, uses),
@@ -381,12 +379,12 @@ impl Shared {
     }
 
     /// Reads and checks a file and puts it into the index.
-    async fn load(&self, hash: Hash, key: &CacheKey, now: Now) -> Option<Warm> {
+    async fn load(&self, hash: Hash, key: &CacheKey, now: Now) -> Option<Image> {
         let path = self.path(hash);
         let period = self.look_at_directory(hash, now);
         let seen = Seen { monotonic_ms: now.monotonic_ms, period };
         // What is forgotten below must be what was looked at, not what has replaced it.
-        let before = self.state().index.get(hash).map(|it| it.warm().map(|warm| warm.stamp));
+        let before = self.state().index.get(hash).map(Stored::stamp);
         let mut result = disk::load(&path, CHECKED_INLINE_BYTES_MAX);
         if let Err(LoadError::TooLongForHere) = result {
             let path = path.clone();
@@ -394,7 +392,10 @@ impl Shared {
             result = checking.await.unwrap_or(Err(LoadError::Unreadable));
         }
         match result {
-            Ok(file) if file.loaded.key == key.text => Some(self.insert(hash, file, seen, now)),
+            Ok(image) if is_of(&image, key) => {
+                self.insert(hash, image.clone(), seen, now);
+                Some(image)
+            }
             Ok(_) => None,
             Err(error) => {
                 if error == LoadError::Damaged {
@@ -410,14 +411,12 @@ impl Shared {
     }
 
     /// Puts a checked file into the index.
-    fn insert(&self, hash: Hash, file: disk::Checked, seen: Seen, now: Now) -> Warm {
-        let bytes = file.stamp.bytes;
-        let warm = Warm::new(file, seen);
+    fn insert(&self, hash: Hash, image: Image, seen: Seen, now: Now) {
+        let bytes = image.view().stamp().bytes;
         let mut guard = self.state();
         let state = &mut *guard;
-        let was_warm = state.index.get(hash).is_some_and(|it| it.warm().is_some());
-        let stored = Stored::Warm(Box::new(warm.clone()));
-        state.index.insert(hash, stored, bytes, now.monotonic_ms);
+        let was_warm = state.index.get(hash).is_some_and(|it| it.image().is_some());
+        state.index.insert(hash, Stored::warm(image, seen), bytes, now.monotonic_ms);
         if !was_warm {
             state.warm.push(&state.index, hash, now.monotonic_ms);
         }
@@ -426,36 +425,57 @@ impl Shared {
         if self.budget.bytes_max.is_some_and(|max| state.index.bytes() > max) {
             self.wake.notify_one();
         }
-        warm
     }
 
-    /// An object that has just been loaded.
-    fn object(&self, hash: Hash, warm: &Warm, now: Now) -> Option<Object> {
-        match &warm.kept.body {
-            Some(body) => Some(Object::new(hash, warm, ObjectBody::Memory(body.clone()))),
-            None => self.look_at_file(hash, warm, Period::NONE, now),
-        }
+    /// An object that need not be looked at, unless its body has to be opened.
+    fn object(&self, hash: Hash, image: &Image, now: Now) -> Option<Object> {
+        Object::from_memory(hash, image)
+            .or_else(|| self.look_at_file(hash, image, Period::NONE, now))
     }
 
     /// Forgets an object unless it has been replaced meanwhile; without a stamp, if it is cold.
     fn forget(&self, hash: Hash, stamp: Option<Stamp>) {
         let mut state = self.state();
         let entry = state.index.get(hash);
-        if entry.is_some_and(|it| it.warm().map(|warm| warm.stamp) == stamp) {
+        if entry.is_some_and(|it| it.stamp() == stamp) {
             state.index.forget(hash);
         }
     }
 }
 
+/// Where the variant that a request wants is, if a known one is not it but says what it is called.
+fn variant_elsewhere(known: &Stored, key: &CacheKey, request: &dyn VaryInputs) -> Option<Hash> {
+    let described = known.image()?.view().described().filter(|known| known.is_of(key))?;
+    let wanted = described.wanted_variant(key, request);
+    (wanted != key.hash && wanted != described.variant).then_some(wanted)
+}
+
+fn is_of(image: &Image, key: &CacheKey) -> bool {
+    image.view().described().is_some_and(|described| described.is_of(key))
+}
+
 impl Object {
-    fn new(place: Hash, warm: &Warm, body: ObjectBody) -> Object {
-        Object {
-            head: Arc::clone(&warm.loaded.head),
-            body,
-            times: warm.times,
-            place,
-            loaded: Arc::clone(&warm.loaded),
-            stamp: warm.stamp,
-        }
+    /// Its head as it was given to [`Filler::head`]; the body's length is exact.
+    pub fn head(&self) -> ResponseHead {
+        self.view().head(&self.bytes).expect("an image's description has been read before")
+    }
+
+    /// From memory, if all of it is there.
+    fn from_memory(place: Hash, image: &Image) -> Option<Object> {
+        let range = image.view().body_range()?;
+        let bytes = image.bytes();
+        let body = ObjectBody::Memory(bytes.slice(range));
+        Some(Object { body, times: image.view().times(), place, bytes })
+    }
+
+    /// With the body in its file.
+    fn from_file(place: Hash, image: &Image, file: File) -> Object {
+        let (offset, len) = image.view().body_in_file();
+        let body = ObjectBody::File { file, offset, len };
+        Object { body, times: image.view().times(), place, bytes: image.bytes() }
+    }
+
+    fn view(&self) -> View<'_> {
+        View(&self.bytes)
     }
 }
