@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cache::{CacheKey, Hash, Index, Times};
+use cache::{CacheKey, Hash, Index, Times, Weighed};
 use message::{BodyLength, Header, ResponseHead};
 use net::store::{Fill, Lookup, Now, Store};
 use plan::front::{CacheZone, ServerId};
@@ -102,17 +102,27 @@ fn fill(store: &Store, key: &CacheKey) -> Option<()> {
     filler.commit(NOW).ok()?.then_some(())
 }
 
+/// An object of which only the number is known.
+#[derive(Debug)]
+struct Numbered(u32);
+
+impl Weighed for Numbered {
+    fn memory_bytes(&self) -> u64 {
+        0
+    }
+}
+
 /// One use of one entry among very many, each time another.
 pub fn cache_index(count: usize) -> Option<()> {
     const ENTRIES: u32 = 100_000;
     let hash = |number: u32| Hash::of(&[&number.to_le_bytes()]);
     let mut index = Index::default();
     for number in 0..ENTRIES {
-        index.insert(hash(number), number, 100, NOW.monotonic_ms);
+        index.insert(hash(number), Numbered(number), 100, NOW.monotonic_ms);
     }
     let hashes: Vec<Hash> = (0..10_000).map(|step| hash(step * 7)).collect();
     for hash in hashes.iter().cycle().take(count) {
-        black_box(index.touch(black_box(*hash), NOW.monotonic_ms + 10).1?);
+        black_box(index.touch(black_box(*hash), NOW.monotonic_ms + 10).1?.0);
     }
     Some(())
 }

@@ -1,8 +1,10 @@
 //! Which objects there are, how recently each was asked for, and who has to go.
 
-use std::collections::{BTreeMap, HashMap};
+mod entries;
 
 use crate::key::Hash;
+
+use entries::{ENTRIES_MAX, Entries};
 
 /// Entries per MiB of `keys_zone`, as nginx documents.
 const ENTRIES_PER_MIB: u64 = 8000;
@@ -26,20 +28,26 @@ impl Budget {
     pub fn of(zone: &plan::front::CacheZone) -> Budget {
         let entries = zone.keys_bytes.saturating_mul(ENTRIES_PER_MIB) / (1024 * 1024);
         Budget {
-            entries_max: usize::try_from(entries).unwrap_or(usize::MAX).max(1),
+            entries_max: usize::try_from(entries).unwrap_or(usize::MAX).clamp(1, ENTRIES_MAX),
             bytes_max: zone.max_size,
             inactive_ms: u64::try_from(zone.inactive.as_millis()).unwrap_or(u64::MAX),
         }
     }
 }
 
+/// What an index counts of the objects in it.
+pub trait Weighed {
+    /// Bytes of memory that it takes besides its entry.
+    fn memory_bytes(&self) -> u64;
+}
+
 /// Entries by hash, in the order of their last use; `T` is what is known about an object.
 #[derive(Debug)]
 pub struct Index<T> {
-    entries: HashMap<Hash, Entry<T>>,
-    /// Last use and hash. Invariant: the same entries as in `entries`.
-    order: BTreeMap<(u64, Hash), ()>,
+    /// Invariant: who is newer in the order was not used earlier.
+    entries: Entries<Entry<T>>,
     bytes: u64,
+    memory_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -50,64 +58,78 @@ struct Entry<T> {
     uses: u32,
 }
 
-impl<T> Default for Index<T> {
-    fn default() -> Index<T> {
-        Index { entries: HashMap::new(), order: BTreeMap::new(), bytes: 0 }
+impl<T> Default for Entry<T> {
+    fn default() -> Entry<T> {
+        Entry { object: None, bytes: 0, used_monotonic_ms: 0, uses: 0 }
     }
 }
 
-impl<T> Index<T> {
+impl<T> Default for Index<T> {
+    fn default() -> Index<T> {
+        Index { entries: Entries::default(), bytes: 0, memory_bytes: 0 }
+    }
+}
+
+impl<T: Weighed> Index<T> {
     /// Counts a use and returns how many there were, this one included, with the object if it is
     /// stored. Uses are also counted of objects that are not.
-    pub fn touch(&mut self, hash: Hash, now_monotonic_ms: u64) -> (u32, Option<&mut T>) {
-        let entry = self.entries.entry(hash).or_insert_with(|| {
-            self.order.insert((now_monotonic_ms, hash), ());
-            Entry { object: None, bytes: 0, used_monotonic_ms: now_monotonic_ms, uses: 0 }
-        });
-        if now_monotonic_ms >= entry.used_monotonic_ms + TOUCH_GRAIN_MS {
-            self.order.remove(&(entry.used_monotonic_ms, hash));
-            entry.used_monotonic_ms = now_monotonic_ms;
-            self.order.insert((now_monotonic_ms, hash), ());
-        }
+    pub fn touch(&mut self, hash: Hash, now_monotonic_ms: u64) -> (u32, Option<&T>) {
+        let number = match self.entries.find(hash) {
+            Some(number) => {
+                let used = self.entries.value(number).used_monotonic_ms;
+                if now_monotonic_ms >= used + TOUCH_GRAIN_MS {
+                    self.renew(number, now_monotonic_ms);
+                }
+                number
+            }
+            None => self.add(hash, now_monotonic_ms),
+        };
+        let entry = self.entries.value_mut(number);
         entry.uses = entry.uses.saturating_add(1);
-        (entry.uses, entry.object.as_mut())
+        (entry.uses, entry.object.as_ref())
     }
 
     /// What is known about a stored object, without counting a use.
-    pub fn get(&mut self, hash: Hash) -> Option<&mut T> {
-        self.entries.get_mut(&hash)?.object.as_mut()
+    pub fn get(&self, hash: Hash) -> Option<&T> {
+        self.entries.value(self.entries.find(hash)?).object.as_ref()
+    }
+
+    /// Changes what is known about a stored object.
+    pub fn change<R>(&mut self, hash: Hash, how: impl FnOnce(&mut T) -> R) -> Option<R> {
+        let object = self.entries.value_mut(self.entries.find(hash)?).object.as_mut()?;
+        self.memory_bytes -= object.memory_bytes();
+        let result = how(object);
+        self.memory_bytes += object.memory_bytes();
+        Some(result)
     }
 
     /// When an entry was last asked for, within a second.
     pub fn last_use(&self, hash: Hash) -> Option<u64> {
-        self.entries.get(&hash).map(|entry| entry.used_monotonic_ms)
+        self.entries.find(hash).map(|number| self.entries.value(number).used_monotonic_ms)
     }
 
     /// Puts an object of so many bytes in, in place of an older one.
     pub fn insert(&mut self, hash: Hash, object: T, bytes: u64, now_monotonic_ms: u64) {
-        let old = self.remove(hash);
-        self.order.insert((now_monotonic_ms, hash), ());
+        self.forget(hash);
+        let number = match self.entries.find(hash) {
+            Some(number) => {
+                self.renew(number, now_monotonic_ms);
+                number
+            }
+            None => self.add(hash, now_monotonic_ms),
+        };
         self.bytes += bytes;
-        let uses = old.map_or(0, |old| old.uses);
-        let entry =
-            Entry { object: Some(object), bytes, used_monotonic_ms: now_monotonic_ms, uses };
-        self.entries.insert(hash, entry);
+        self.memory_bytes += object.memory_bytes();
+        let entry = self.entries.value_mut(number);
+        (entry.object, entry.bytes) = (Some(object), bytes);
     }
 
     /// Forgets an object, but not how often it was asked for.
     pub fn forget(&mut self, hash: Hash) {
-        if let Some(entry) = self.entries.get_mut(&hash) {
-            self.bytes -= entry.bytes;
-            entry.bytes = 0;
-            entry.object = None;
-        }
-    }
-
-    fn remove(&mut self, hash: Hash) -> Option<Entry<T>> {
-        let entry = self.entries.remove(&hash)?;
-        self.order.remove(&(entry.used_monotonic_ms, hash));
-        self.bytes -= entry.bytes;
-        Some(entry)
+        let Some(number) = self.entries.find(hash) else { return };
+        let entry = self.entries.value_mut(number);
+        self.bytes -= std::mem::take(&mut entry.bytes);
+        self.memory_bytes -= entry.object.take().map_or(0, |object| object.memory_bytes());
     }
 
     /// Removes at most `at_most` entries that have to go, the ones unused for longest first, and
@@ -115,24 +137,27 @@ impl<T> Index<T> {
     pub fn evict(&mut self, budget: &Budget, now_monotonic_ms: u64, at_most: usize) -> Vec<Hash> {
         let mut gone = Vec::new();
         for _ in 0..at_most {
-            let Some((&(used, hash), ())) = self.order.first_key_value() else { break };
-            let is_inactive = now_monotonic_ms.saturating_sub(used) > budget.inactive_ms;
-            let too_many = self.entries.len() > budget.entries_max;
+            let Some((hash, oldest)) = self.entries.oldest() else { break };
+            let unused_ms = now_monotonic_ms.saturating_sub(oldest.used_monotonic_ms);
+            let is_inactive = unused_ms > budget.inactive_ms;
+            let too_many = self.entries.count() > budget.entries_max;
             let too_big = budget.bytes_max.is_some_and(|max| self.bytes > max);
             if !(is_inactive || too_many || too_big) {
                 break;
             }
-            if self.remove(hash).is_some_and(|entry| entry.object.is_some()) {
+            if oldest.object.is_some() {
                 gone.push(hash);
             }
+            self.remove(hash);
         }
         gone
     }
 
     /// Removes the entry unused for longest, whatever the budget says; for a disk that is full.
     pub fn evict_oldest(&mut self) -> Option<Hash> {
-        let (_, hash) = self.order.first_key_value().map(|(key, ())| *key)?;
-        self.remove(hash).map(|_| hash)
+        let (hash, _) = self.entries.oldest()?;
+        self.remove(hash);
+        Some(hash)
     }
 
     /// Bytes of all objects.
@@ -140,67 +165,44 @@ impl<T> Index<T> {
         self.bytes
     }
 
+    /// Bytes of memory that all objects take besides their entries.
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
+    }
+
     /// How many entries, stored or only counted.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.entries.count()
     }
 
     /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.entries.count() == 0
+    }
+
+    fn add(&mut self, hash: Hash, now_monotonic_ms: u64) -> u32 {
+        let used_monotonic_ms = self.in_order(now_monotonic_ms);
+        self.entries.add(hash, Entry { used_monotonic_ms, ..Entry::default() })
+    }
+
+    fn renew(&mut self, number: u32, now_monotonic_ms: u64) {
+        let used_monotonic_ms = self.in_order(now_monotonic_ms);
+        self.entries.value_mut(number).used_monotonic_ms = used_monotonic_ms;
+        self.entries.renew(number);
+    }
+
+    /// Now, or the last use of all if another thread read the clock later and was quicker.
+    fn in_order(&self, now_monotonic_ms: u64) -> u64 {
+        let newest = self.entries.newest().map_or(0, |entry| entry.used_monotonic_ms);
+        newest.max(now_monotonic_ms)
+    }
+
+    fn remove(&mut self, hash: Hash) {
+        let Some(entry) = self.entries.remove(hash) else { return };
+        self.bytes -= entry.bytes;
+        self.memory_bytes -= entry.object.map_or(0, |object| object.memory_bytes());
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Budget, Index};
-    use crate::Hash;
-
-    const PLENTY: Budget = Budget { entries_max: 100, bytes_max: None, inactive_ms: 1_000_000_000 };
-
-    fn hash(number: u8) -> Hash {
-        Hash([number; 16])
-    }
-
-    fn three() -> Index<()> {
-        let mut index = Index::default();
-        for number in 1..=3 {
-            index.insert(hash(number), (), 100, u64::from(number) * 1000);
-        }
-        index
-    }
-
-    #[test]
-    fn the_entry_unused_for_longest_goes_first() {
-        let mut index = three();
-        index.touch(hash(1), 9000);
-        let budget = Budget { bytes_max: Some(250), ..PLENTY };
-        assert_eq!(index.evict(&budget, 9000, 10), [hash(2)]);
-        assert_eq!(index.bytes(), 200);
-        let budget = Budget { entries_max: 1, ..PLENTY };
-        assert_eq!(index.evict(&budget, 9000, 10), [hash(3)]);
-        assert_eq!(index.evict_oldest(), Some(hash(1)));
-        assert!(index.is_empty());
-    }
-
-    #[test]
-    fn what_nobody_asks_for_goes_after_its_time() {
-        let mut index = three();
-        let budget = Budget { inactive_ms: 5000, ..PLENTY };
-        assert_eq!(index.evict(&budget, 6000, 10), []);
-        assert_eq!(index.evict(&budget, 7500, 10), [hash(1), hash(2)]);
-        assert_eq!(index.len(), 1);
-    }
-
-    #[test]
-    fn uses_are_counted_before_and_after_storing() {
-        let mut index: Index<()> = Index::default();
-        assert_eq!(index.touch(hash(1), 0), (1, None));
-        assert_eq!(index.touch(hash(1), 0), (2, None));
-        index.insert(hash(1), (), 1, 0);
-        assert_eq!(index.touch(hash(1), 0).0, 3);
-        index.forget(hash(1));
-        assert_eq!(index.touch(hash(1), 0), (4, None));
-        assert_eq!(index.bytes(), 0);
-    }
-}
+mod tests;

@@ -37,3 +37,6 @@ pub fn peek(socket: BorrowedFd<'_>, room: &mut [u8]) -> io::Result<usize> {
 
 /// Flag for open(2): do not wait for the other end of a named pipe.
 pub const OPEN_NON_BLOCKING: i32 = libc::O_NONBLOCK;
+
+/// Flag of open(2): fails if the last part of the path is a link.
+pub const OPEN_NO_LINK: i32 = libc::O_NOFOLLOW;

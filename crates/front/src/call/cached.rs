@@ -17,7 +17,7 @@ use bytes::Bytes;
 use cache::{
     CacheKey, Trouble, VaryInputs, lifetime, may_serve_on_trouble, may_serve_while_updating,
 };
-use message::{KnownHeader, Method, ResponseHead};
+use message::{KnownHeader, Method};
 use net::store::{Fill, Filler, LockRules, Lookup, Now, Object, ObjectBody, Store, Waited};
 use plan::Template;
 use plan::front::{CacheUse, LogLevel, UpstreamCall};
@@ -140,9 +140,10 @@ async fn fetch(
 ) -> Option<Outcome> {
     exchange.fills_cache = filler.is_some();
     if let Some(object) = stale.as_ref().filter(|_| rules.revalidate) {
+        let head = object.head();
         exchange.revalidate = Some(Revalidate {
-            modified: object.head.header(KnownHeader::LastModified).cloned(),
-            tag: object.head.header(KnownHeader::ETag).cloned(),
+            modified: head.header(KnownHeader::LastModified).cloned(),
+            tag: head.header(KnownHeader::ETag).cloned(),
         });
     }
     let method = exchange.method;
@@ -182,7 +183,7 @@ async fn answered_with(
     let status = answer.head.status;
     if let Some(object) = stale {
         if status == 304 && rules.revalidate {
-            if let Ok(times) = lifetime(&object.head, &call.ignore_headers, rules, now.unix_ms) {
+            if let Ok(times) = lifetime(&object.head(), &call.ignore_headers, rules, now.unix_ms) {
                 store.freshen(&object, times, now);
             }
             exchange.upstream.cache_status = Some("REVALIDATED");
@@ -234,14 +235,15 @@ fn stores_method(exchange: &Exchange, rules: &CacheUse) -> bool {
 }
 
 fn serve(exchange: &mut Exchange, call: &UpstreamCall, object: Object) -> Outcome {
+    let head = object.head();
     if exchange.active.plan().reads_upstream_fields {
-        exchange.upstream.headers.clone_from(&object.head.headers);
+        exchange.upstream.headers.clone_from(&head.headers);
     }
-    let status = object.head.status;
+    let status = head.status;
     if call.intercept_errors && status >= 300 && error_pages::is_intercepted(exchange, status) {
         return Outcome::Status(status);
     }
-    let mut response = answer::response(exchange, call, ResponseHead::clone(&object.head));
+    let mut response = answer::response(exchange, call, head);
     admit_ranges(&mut response);
     response.body = match object.body {
         ObjectBody::Memory(bytes) => {

@@ -4,17 +4,16 @@ use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use cache::{CacheKey, Hash, Times, VaryInputs};
+use cache::{DirectoryStamp, Hash, Times};
 use md5::{Digest, Md5};
-use message::ResponseHead;
-use sys::send::OPEN_NON_BLOCKING;
+use sys::send::{OPEN_NO_LINK, OPEN_NON_BLOCKING};
 
 use super::MEMORY_OBJECT_BYTES_MAX;
 use super::format::{DESCRIPTION_BYTES_MAX, Description, FIXED_BYTES, FixedHead};
+use super::image::Image;
 
 /// Bytes read at once while a body is checked.
 const CHECK_BYTES: usize = 256 * 1024;
@@ -22,67 +21,15 @@ const CHECK_BYTES: usize = 256 * 1024;
 /// Bytes read at once when a file is loaded.
 const BEGINNING_BYTES: u64 = 16 * 1024;
 
+const OPEN_FLAGS: i32 = OPEN_NON_BLOCKING | OPEN_NO_LINK;
+
 /// What tells one state of a file from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
-    inode: u64,
+    pub inode: u64,
     pub bytes: u64,
-    modified: (i64, i64),
-}
-
-#[cfg(test)]
-impl Stamp {
-    /// Of no file.
-    pub fn of_nothing() -> Stamp {
-        Stamp { inode: 0, bytes: 0, modified: (0, 0) }
-    }
-}
-
-/// What a file's heads said.
-#[derive(Debug)]
-pub(super) struct Loaded {
-    pub key: Bytes,
-    pub vary: String,
-    pub variant: Hash,
-    pub head: Arc<ResponseHead>,
-    pub fixed: FixedHead,
-    pub body_offset: u64,
-    pub body_len: u64,
-}
-
-impl Loaded {
-    /// From what stood in the file, or will.
-    pub(super) fn new(description: Description, fixed: FixedHead, body_offset: u64) -> Loaded {
-        let mut head = description.head;
-        head.headers.shrink_to_fit();
-        Loaded {
-            key: description.key,
-            vary: description.vary,
-            variant: description.variant,
-            head: Arc::new(head),
-            body_len: fixed.body_len,
-            fixed,
-            body_offset,
-        }
-    }
-
-    /// The hash under which the variant that a request wants is stored, if not under the key's
-    /// own; the key's own if the object does not vary.
-    pub(super) fn wanted_variant(&self, key: &CacheKey, request: &dyn VaryInputs) -> Hash {
-        if self.vary.is_empty() {
-            return key.hash;
-        }
-        cache::vary::variant(key, &self.vary, request)
-    }
-}
-
-/// A file whose checksums are right.
-pub(super) struct Checked {
-    pub loaded: Arc<Loaded>,
-    pub times: Times,
-    pub stamp: Stamp,
-    /// The body, if it is small.
-    pub body: Option<Bytes>,
+    pub modified_seconds: i64,
+    pub modified_ns: u32,
 }
 
 /// Why there is no object in a file.
@@ -101,17 +48,30 @@ pub(super) fn make_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Opens a file for reading. What is not a file (a FIFO that somebody put there) neither blocks
-/// nor is read as one.
+/// Opens a file for reading. What is not a file (a FIFO or a link that somebody put there) neither
+/// blocks nor is read as one: a link's file could change without its directory's telling.
 pub(super) fn open(path: &Path) -> io::Result<(File, Stamp)> {
-    let file = File::options().read(true).custom_flags(OPEN_NON_BLOCKING).open(path)?;
+    let file = File::options().read(true).custom_flags(OPEN_FLAGS).open(path)?;
     let stamp = stamp_of(&file.metadata()?)?;
     Ok((file, stamp))
 }
 
-/// What is there now, without opening it. A link is followed, as [`open`] does.
+/// What is there now, without opening it.
 pub(super) fn look(path: &Path) -> io::Result<Stamp> {
-    stamp_of(&std::fs::metadata(path)?)
+    stamp_of(&std::fs::symlink_metadata(path)?)
+}
+
+/// What a directory is now. A link to one is followed, as it is on the way to every file.
+pub(super) fn look_at_directory(path: &Path) -> io::Result<DirectoryStamp> {
+    let data = std::fs::metadata(path)?;
+    // Past the year 2262 every look finds a change, which is right, if slow.
+    let time = |seconds: i64, ns: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(ns);
+    Ok(DirectoryStamp {
+        device: data.dev(),
+        inode: data.ino(),
+        modified_unix_ns: time(data.mtime(), data.mtime_nsec()),
+        changed_unix_ns: time(data.ctime(), data.ctime_nsec()),
+    })
 }
 
 fn stamp(file: &File) -> io::Result<Stamp> {
@@ -122,37 +82,41 @@ fn stamp_of(data: &Metadata) -> io::Result<Stamp> {
     if !data.is_file() {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    let modified = (data.mtime(), data.mtime_nsec());
-    Ok(Stamp { inode: data.ino(), bytes: data.size(), modified })
+    Ok(Stamp {
+        inode: data.ino(),
+        bytes: data.size(),
+        modified_seconds: data.mtime(),
+        modified_ns: data.mtime_nsec() as u32,
+    })
 }
 
 /// Reads a file and checks all of it, unless its body is longer than `body_bytes_max`.
-pub(super) fn load(path: &Path, body_bytes_max: u64) -> Result<Checked, LoadError> {
+pub(super) fn load(path: &Path, body_bytes_max: u64) -> Result<Image, LoadError> {
     let (mut file, stamp) = open(path).map_err(|_| LoadError::Unreadable)?;
-    // A small object is read at once and stays in one piece.
+    // A small object is read at once.
     let mut beginning = vec![0; stamp.bytes.min(BEGINNING_BYTES) as usize];
     file.read_exact(&mut beginning).map_err(|_| LoadError::Damaged)?;
-    let beginning = Bytes::from(beginning);
-    let loaded = heads(&file, &beginning, stamp).ok_or(LoadError::Damaged)?;
-    if loaded.body_len > body_bytes_max {
+    let (fixed, description) = heads(&file, &beginning, stamp).ok_or(LoadError::Damaged)?;
+    if fixed.body_len > body_bytes_max {
         return Err(LoadError::TooLongForHere);
     }
-    let (sum, body) = if loaded.body_len <= MEMORY_OBJECT_BYTES_MAX {
-        let body = small_body(&file, &beginning, &loaded).map_err(|_| LoadError::Damaged)?;
+    let offset = (FIXED_BYTES + description.len()) as u64;
+    let (sum, body) = if fixed.body_len <= MEMORY_OBJECT_BYTES_MAX {
+        let body = small_body(&file, beginning, offset, fixed.body_len);
+        let body = body.map_err(|_| LoadError::Damaged)?;
         (Hash::of(&[&body]), Some(body))
     } else {
-        let sum = sum_of_rest(&file, loaded.body_offset, loaded.body_len);
+        let sum = sum_of_rest(&file, offset, fixed.body_len);
         (sum.map_err(|_| LoadError::Damaged)?, None)
     };
-    if sum != loaded.fixed.body_sum {
+    if sum != fixed.body_sum {
         return Err(LoadError::Damaged);
     }
-    let times = loaded.fixed.times;
-    Ok(Checked { loaded: Arc::new(loaded), times, stamp, body })
+    Ok(Image::new(fixed.times, stamp, &description, body.as_deref()))
 }
 
 /// Reads a file's heads; the body is not looked at, but its length must be right.
-fn heads(file: &File, beginning: &Bytes, stamp: Stamp) -> Option<Loaded> {
+fn heads(file: &File, beginning: &[u8], stamp: Stamp) -> Option<(FixedHead, Bytes)> {
     let fixed = FixedHead::decode(beginning.first_chunk()?)?;
     let description_len = fixed.description_len as usize;
     if description_len > DESCRIPTION_BYTES_MAX {
@@ -162,28 +126,26 @@ fn heads(file: &File, beginning: &Bytes, stamp: Stamp) -> Option<Loaded> {
     if (body_offset as u64).checked_add(fixed.body_len)? != stamp.bytes {
         return None;
     }
-    let description = if beginning.len() as u64 == stamp.bytes {
-        beginning.slice(FIXED_BYTES..body_offset)
-    } else {
-        // What is kept of a large object must not be as large as what was read of it.
-        let mut description = vec![0; description_len];
-        file.read_exact_at(&mut description, FIXED_BYTES as u64).ok()?;
-        description.into()
-    };
+    let mut description = vec![0; description_len];
+    match beginning.get(FIXED_BYTES..body_offset) {
+        Some(found) => description.copy_from_slice(found),
+        None => file.read_exact_at(&mut description, FIXED_BYTES as u64).ok()?,
+    }
     if Hash::of(&[&description]) != fixed.description_sum {
         return None;
     }
-    let description = Description::decode(description, fixed.body_len)?;
-    Some(Loaded::new(description, fixed, body_offset as u64))
+    let description = Bytes::from(description);
+    Description::decode(&description, fixed.body_len)?;
+    Some((fixed, description))
 }
 
-fn small_body(file: &File, beginning: &Bytes, loaded: &Loaded) -> io::Result<Bytes> {
-    if loaded.body_offset + loaded.body_len == beginning.len() as u64 {
-        return Ok(beginning.slice(loaded.body_offset as usize..));
+fn small_body(file: &File, mut beginning: Vec<u8>, offset: u64, len: u64) -> io::Result<Vec<u8>> {
+    if offset + len == beginning.len() as u64 {
+        return Ok(beginning.split_off(offset as usize));
     }
-    let mut body = vec![0; loaded.body_len as usize];
-    file.read_exact_at(&mut body, loaded.body_offset)?;
-    Ok(body.into())
+    let mut body = vec![0; len as usize];
+    file.read_exact_at(&mut body, offset)?;
+    Ok(body)
 }
 
 fn sum_of_rest(file: &File, mut offset: u64, mut left: u64) -> io::Result<Hash> {
@@ -240,16 +202,17 @@ pub(super) fn finish(
 /// Writes new times into a file, if it still is the one that was stamped.
 pub(super) fn rewrite_times(
     path: &Path,
-    loaded: &Loaded,
     times: Times,
     stamped: Stamp,
 ) -> io::Result<Option<Stamp>> {
     let mut options = OpenOptions::new();
-    let file = options.read(true).write(true).custom_flags(OPEN_NON_BLOCKING).open(path)?;
+    let file = options.read(true).write(true).custom_flags(OPEN_FLAGS).open(path)?;
     if stamp(&file)? != stamped {
         return Ok(None);
     }
-    let fixed = FixedHead { times, ..loaded.fixed };
-    file.write_all_at(&fixed.encode(), 0)?;
+    let mut fixed = [0; FIXED_BYTES];
+    file.read_exact_at(&mut fixed, 0)?;
+    let fixed = FixedHead::decode(&fixed).ok_or(io::ErrorKind::InvalidData)?;
+    file.write_all_at(&FixedHead { times, ..fixed }.encode(), 0)?;
     stamp(&file).map(Some)
 }

@@ -2,16 +2,11 @@
 //! million objects stay small, all of it and a small body if it has.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
-use cache::{Hash, Index, Times};
+use cache::{Hash, Index, Period, Weighed};
 
-use super::disk::{Checked, Loaded, Stamp};
-
-/// Bytes that a warm object needs in memory besides its description and its body.
-const WARM_BYTES: u64 = 700;
+use super::disk::Stamp;
+use super::image::Image;
 
 /// Objects that become cold at once: as small as they are, they make room for a large one.
 const COOLED_MAX: usize = 128;
@@ -24,66 +19,51 @@ const TURNS_MAX: usize = 2;
 pub(super) enum Stored {
     /// There is a file, and it is read when somebody asks.
     Cold,
-    /// It was asked for or stored lately.
-    Warm(Box<Warm>),
+    /// It was asked for or stored lately. (Its fields stand here, and not in a type of their own,
+    /// because a million objects are eight bytes smaller that way.)
+    Warm { image: Image, seen_monotonic_ms: u64, period: Period },
 }
 
-/// All that is known of an object.
-#[derive(Clone, Debug)]
-pub(super) struct Warm {
-    pub loaded: Arc<Loaded>,
-    pub times: Times,
-    pub stamp: Stamp,
-    /// When the file was last looked at.
-    pub seen_monotonic_ms: u64,
-    pub kept: Arc<Kept>,
-}
-
-/// A small body, and the object's share of the memory its zone may use, given back when dropped.
-#[derive(Debug)]
-pub(super) struct Kept {
-    pub body: Option<Bytes>,
-    bytes: u64,
-    used: Arc<AtomicU64>,
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        self.used.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
+/// When a file was last looked at, and its directory's period before that.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    pub monotonic_ms: u64,
+    pub period: Period,
 }
 
 impl Stored {
+    /// An object that has been looked at.
+    pub fn warm(image: Image, seen: Seen) -> Stored {
+        Stored::Warm { image, seen_monotonic_ms: seen.monotonic_ms, period: seen.period }
+    }
+
     /// All that is known, unless it is cold.
-    pub fn warm(&self) -> Option<&Warm> {
+    pub fn image(&self) -> Option<&Image> {
         match self {
-            Stored::Warm(warm) => Some(warm),
+            Stored::Warm { image, .. } => Some(image),
             Stored::Cold => None,
         }
     }
 
-    /// The same, to change it.
-    pub fn warm_mut(&mut self) -> Option<&mut Warm> {
+    /// What its file was, unless it is cold.
+    pub fn stamp(&self) -> Option<Stamp> {
+        self.image().map(|image| image.view().stamp())
+    }
+
+    /// Notes that its file has been looked at and is the one that was stamped.
+    pub fn see(&mut self, stamp: Stamp, now: Seen) {
         match self {
-            Stored::Warm(warm) => Some(warm),
-            Stored::Cold => None,
+            Stored::Warm { image, seen_monotonic_ms, period } if image.view().stamp() == stamp => {
+                (*seen_monotonic_ms, *period) = (now.monotonic_ms, now.period);
+            }
+            _ => {}
         }
     }
 }
 
-impl Warm {
-    /// From a file that has just been checked; `used` counts the memory of all.
-    pub fn new(file: Checked, now_monotonic_ms: u64, used: &Arc<AtomicU64>) -> Warm {
-        let body_bytes = file.body.as_ref().map_or(0, Bytes::len) as u64;
-        let bytes = WARM_BYTES + file.loaded.body_offset + body_bytes;
-        used.fetch_add(bytes, Ordering::Relaxed);
-        Warm {
-            loaded: file.loaded,
-            times: file.times,
-            stamp: file.stamp,
-            seen_monotonic_ms: now_monotonic_ms,
-            kept: Arc::new(Kept { body: file.body, bytes, used: Arc::clone(used) }),
-        }
+impl Weighed for Stored {
+    fn memory_bytes(&self) -> u64 {
+        self.image().map_or(0, Image::memory_bytes)
     }
 }
 
@@ -95,30 +75,32 @@ pub(super) struct WarmOrder {
 
 impl WarmOrder {
     /// Notes an object that has become warm.
-    pub fn push(&mut self, index: &mut Index<Stored>, hash: Hash, now_monotonic_ms: u64) {
+    pub fn push(&mut self, index: &Index<Stored>, hash: Hash, now_monotonic_ms: u64) {
         if self.queue.len() > 2 * index.len() + 1000 {
             // Most of them have been evicted since.
-            self.queue.retain(|(hash, _)| index.get(*hash).is_some_and(|it| it.warm().is_some()));
+            self.queue.retain(|(hash, _)| index.get(*hash).is_some_and(|it| it.image().is_some()));
         }
         self.queue.push_back((hash, now_monotonic_ms));
     }
 
     /// Makes objects cold until no more than `bytes_max` are used, in the order in which they
     /// became warm; one that was asked for since then gets another turn.
-    pub fn cool(&mut self, index: &mut Index<Stored>, used: &AtomicU64, bytes_max: u64) {
+    pub fn cool(&mut self, index: &mut Index<Stored>, bytes_max: u64) {
         let mut turns = 0;
         for _ in 0..COOLED_MAX {
-            if used.load(Ordering::Relaxed) <= bytes_max {
+            if index.memory_bytes() <= bytes_max {
                 return;
             }
             let Some((hash, since)) = self.queue.pop_front() else { return };
             let last_use = index.last_use(hash).unwrap_or_default();
             match index.get(hash) {
-                Some(Stored::Warm(_)) if last_use > since && turns < TURNS_MAX => {
+                Some(Stored::Warm { .. }) if last_use > since && turns < TURNS_MAX => {
                     turns += 1;
                     self.queue.push_back((hash, last_use));
                 }
-                Some(stored) => *stored = Stored::Cold,
+                Some(_) => {
+                    index.change(hash, |stored| *stored = Stored::Cold);
+                }
                 None => {}
             }
         }
@@ -127,57 +109,46 @@ impl WarmOrder {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use cache::{Hash, Index, Period, Times};
 
-    use bytes::Bytes;
-    use cache::{Hash, Index, Times};
-    use message::{BodyLength, ResponseHead};
+    use super::{Seen, Stored, WarmOrder};
+    use crate::store::disk::Stamp;
+    use crate::store::image::Image;
 
-    use super::{Stored, WARM_BYTES, Warm, WarmOrder};
-    use crate::store::disk::{Checked, Loaded, Stamp};
-    use crate::store::format::{Description, FixedHead};
-
-    const BODY: Bytes = Bytes::from_static(b"body");
+    const SEEN: Seen = Seen { monotonic_ms: 0, period: Period::NONE };
 
     fn hash(number: u8) -> Hash {
         Hash([number; 16])
     }
 
-    fn checked() -> Checked {
-        let fixed = FixedHead {
-            times: Times::default(),
-            body_len: 4,
-            description_len: 0,
-            body_sum: hash(0),
-            description_sum: hash(0),
-        };
-        let head = ResponseHead::new(200, BodyLength::Length(4));
-        let description = Description { key: BODY, vary: String::new(), variant: hash(0), head };
-        let loaded = Arc::new(Loaded::new(description, fixed, 100));
-        let stamp = Stamp::of_nothing();
-        Checked { loaded, times: Times::default(), stamp, body: Some(BODY) }
+    fn image() -> Image {
+        let stamp = Stamp { inode: 0, bytes: 104, modified_seconds: 0, modified_ns: 0 };
+        Image::new(Times::default(), stamp, b"", Some(b"body"))
     }
 
     #[test]
     fn the_first_to_be_warm_becomes_cold_first_unless_it_was_asked_for_again() {
         let (mut index, mut order) = (Index::default(), WarmOrder::default());
-        let used = Arc::new(AtomicU64::new(0));
         for number in 1..=3 {
-            let warm = Warm::new(checked(), 0, &used);
-            index.insert(hash(number), Stored::Warm(Box::new(warm)), 4, 0);
-            order.push(&mut index, hash(number), 0);
+            index.insert(hash(number), Stored::warm(image(), SEEN), 4, 0);
+            order.push(&index, hash(number), 0);
         }
-        assert_eq!(used.load(Ordering::Relaxed), 3 * (WARM_BYTES + 104));
+        let each = image().memory_bytes();
+        assert_eq!(index.memory_bytes(), 3 * each);
         index.touch(hash(1), 5000);
-        order.cool(&mut index, &used, 2 * (WARM_BYTES + 104));
-        let is_warm = |index: &mut Index<Stored>, number| {
-            index.get(hash(number)).is_some_and(|stored| stored.warm().is_some())
+        order.cool(&mut index, 2 * each);
+        let is_warm = |index: &Index<Stored>, number| {
+            index.get(hash(number)).is_some_and(|stored| stored.image().is_some())
         };
-        assert_eq!([1, 2, 3].map(|number| is_warm(&mut index, number)), [true, false, true]);
-        assert_eq!(used.load(Ordering::Relaxed), 2 * (WARM_BYTES + 104));
-        order.cool(&mut index, &used, 0);
-        assert_eq!(used.load(Ordering::Relaxed), 0);
+        assert_eq!([1, 2, 3].map(|number| is_warm(&index, number)), [true, false, true]);
+        assert_eq!(index.memory_bytes(), 2 * each);
+        order.cool(&mut index, 0);
+        assert_eq!(index.memory_bytes(), 0);
         assert_eq!(index.len(), 3);
+    }
+
+    #[test]
+    fn what_the_index_knows_of_an_object_is_four_words() {
+        assert_eq!(size_of::<Option<Stored>>(), 32);
     }
 }

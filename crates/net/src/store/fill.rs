@@ -7,14 +7,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use cache::{Ask, CacheKey, FillTicket, Hash, Times, VaryInputs};
+use cache::{Ask, CacheKey, FillTicket, Hash, Period, Times, VaryInputs};
 use md5::{Digest, Md5};
 use message::{BodyLength, ResponseHead};
 use tokio::sync::watch;
 
-use super::disk::{self, Checked, Loaded};
+use super::disk;
+use super::entry::{Seen, Stored};
 use super::format::{Description, FIXED_BYTES, FixedHead};
+use super::image::Image;
 use super::{MEMORY_OBJECT_BYTES_MAX, Now, Shared};
 
 /// `*_cache_lock` of a location.
@@ -123,8 +124,9 @@ pub(super) fn begin(
     let mut ticket = None;
     if let Some(rules) = lock {
         let mut state = shared.state();
-        let known = state.index.get(key.hash).and_then(|stored| stored.warm());
-        let wanted = known.map(|warm| warm.loaded.wanted_variant(key, request));
+        let known = state.index.get(key.hash).and_then(Stored::image);
+        let wanted = known.and_then(|image| image.view().described());
+        let wanted = wanted.map(|known| known.wanted_variant(key, request));
         let age_ms = u64::try_from(rules.age.as_millis()).unwrap_or(u64::MAX);
         match state.filling.ask(wanted.unwrap_or(key.hash), watch, age_ms, now.monotonic_ms) {
             Ask::Lead(lead) => ticket = Some(lead),
@@ -211,17 +213,18 @@ impl Filler {
             return Ok(false);
         }
         let place = self.place(&response.description);
-        let checked = response.finish(self.shared.path(place))?;
-        self.shared.insert(place, checked, now);
+        let image = response.finish(self.shared.path(place))?;
+        // The directory has just been changed by us and speaks for nothing in it.
+        let seen = Seen { monotonic_ms: now.monotonic_ms, period: Period::NONE };
+        self.shared.insert(place, image, seen, now);
         Ok(true)
     }
 
     /// The first variant takes the key's own name, the others take theirs.
     fn place(&self, description: &Description) -> Hash {
-        let mut state = self.shared.state();
-        let first = state.index.get(self.key.hash).and_then(|stored| stored.warm());
-        let first = first.map(|warm| Arc::clone(&warm.loaded));
-        match first {
+        let state = self.shared.state();
+        let first = state.index.get(self.key.hash).and_then(Stored::image);
+        match first.and_then(|image| image.view().described()) {
             Some(first)
                 if first.key == description.key
                     && !description.vary.is_empty()
@@ -264,9 +267,8 @@ impl Response {
         Ok(())
     }
 
-    fn finish(&mut self, path: PathBuf) -> io::Result<Checked> {
+    fn finish(&mut self, path: PathBuf) -> io::Result<Image> {
         let is_small = self.file.is_none();
-        let body = is_small.then(|| Bytes::copy_from_slice(&self.buffer));
         let fixed = FixedHead {
             times: self.times,
             body_len: self.bytes,
@@ -289,11 +291,7 @@ impl Response {
         let temporary = self.file.as_mut().ok_or(io::ErrorKind::NotFound)?;
         let stamp = disk::finish(&temporary.file, &temporary.path, &path, &heads)?;
         temporary.is_named = true;
-        // Read back: the head that was given shares a whole read buffer with its connection.
-        let encoded = Bytes::copy_from_slice(&self.encoded);
-        let description = Description::decode(encoded, self.bytes);
-        let description = description.ok_or(io::ErrorKind::InvalidData)?;
-        let loaded = Loaded::new(description, fixed, body_offset);
-        Ok(Checked { loaded: Arc::new(loaded), times: self.times, stamp, body })
+        let body = heads.get(body_offset as usize..).filter(|_| is_small);
+        Ok(Image::new(self.times, stamp, &self.encoded, body))
     }
 }

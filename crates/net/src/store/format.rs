@@ -12,8 +12,8 @@
 //! ```
 
 use bytes::{Buf, BufMut, Bytes};
-use cache::{Hash, Times};
-use message::{BodyLength, Header, ResponseHead};
+use cache::{CacheKey, Hash, Times, VaryInputs};
+use message::{BodyLength, Header, KnownHeader, ResponseHead};
 
 const MAGIC: &[u8; 8] = b"propyln\x01";
 
@@ -104,20 +104,73 @@ impl Description {
     }
 
     /// Reads it; `None` if anything is wrong.
-    pub(super) fn decode(bytes: Bytes, body_len: u64) -> Option<Description> {
-        let mut rest = bytes;
-        let key = text(&mut rest)?;
-        let vary = String::from_utf8(text(&mut rest)?.to_vec()).ok()?;
-        let variant = Hash(rest.get(..16)?.try_into().ok()?);
-        rest.advance(16);
-        let status = rest.try_get_u16_le().ok()?;
-        let mut head = ResponseHead::new(status, BodyLength::Length(body_len));
-        head.reason = text(&mut rest)?;
-        for _ in 0..rest.try_get_u32_le().ok()? {
-            let name = text(&mut rest)?;
-            head.push(Header::new(name, text(&mut rest)?));
+    pub(super) fn decode(bytes: &Bytes, body_len: u64) -> Option<Description> {
+        let Described { key, vary, variant, head_at } = described(bytes)?;
+        let (key, vary) = (bytes.slice_ref(key), vary.to_owned());
+        let head = head(bytes, head_at, body_len)?;
+        Some(Description { key, vary, variant, head })
+    }
+}
+
+/// The beginning of a description, where it stands.
+pub(super) struct Described<'a> {
+    pub key: &'a [u8],
+    pub vary: &'a str,
+    pub variant: Hash,
+    /// Where the head begins, for [`head`].
+    pub head_at: usize,
+}
+
+impl Described<'_> {
+    /// Whether the object is one of this key: others may have the same hash.
+    pub(super) fn is_of(&self, key: &CacheKey) -> bool {
+        self.key == key.text
+    }
+
+    /// The hash under which the variant that a request wants is stored, if not under the key's
+    /// own; the key's own if the object does not vary.
+    pub(super) fn wanted_variant(&self, key: &CacheKey, request: &dyn VaryInputs) -> Hash {
+        if self.vary.is_empty() {
+            return key.hash;
         }
-        rest.is_empty().then_some(Description { key, vary, variant, head })
+        cache::vary::variant(key, self.vary, request)
+    }
+}
+
+/// Reads the beginning of a description.
+pub(super) fn described(bytes: &[u8]) -> Option<Described<'_>> {
+    let mut rest = bytes;
+    let key = text(&mut rest)?;
+    let vary = std::str::from_utf8(text(&mut rest)?).ok()?;
+    let variant = hash(&mut rest)?;
+    Some(Described { key, vary, variant, head_at: bytes.len() - rest.len() })
+}
+
+/// Reads the head of a description, which ends where the bytes do; values share them.
+pub(super) fn head(bytes: &Bytes, at: usize, body_len: u64) -> Option<ResponseHead> {
+    let mut rest = bytes.get(at..)?;
+    let status = rest.try_get_u16_le().ok()?;
+    let phrase = text(&mut rest)?;
+    let reason = shared(bytes, phrase, message::reason(status));
+    let count = rest.try_get_u32_le().ok()? as usize;
+    // Each field has two lengths of four bytes, whatever the count says.
+    let mut headers = Vec::with_capacity(count.min(rest.len() / 8));
+    for _ in 0..count {
+        let name = text(&mut rest)?;
+        let value = bytes.slice_ref(text(&mut rest)?);
+        let known = KnownHeader::from_name(name);
+        headers.push(Header { name: shared(bytes, name, known.name()), value, known });
+    }
+    let head = ResponseHead { status, reason, headers, body: BodyLength::Length(body_len) };
+    rest.is_empty().then_some(head)
+}
+
+/// A text that most often is the usual one, which nobody has to count the owners of.
+fn shared(bytes: &Bytes, text: &[u8], usual: &'static str) -> Bytes {
+    if text == usual.as_bytes() {
+        Bytes::from_static(usual.as_bytes())
+    } else {
+        bytes.slice_ref(text)
     }
 }
 
@@ -133,9 +186,11 @@ fn put_text(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
     Some(())
 }
 
-fn text(rest: &mut Bytes) -> Option<Bytes> {
+fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let len = rest.try_get_u32_le().ok()? as usize;
-    (len <= rest.len()).then(|| rest.split_to(len))
+    let (text, tail) = rest.split_at_checked(len)?;
+    *rest = tail;
+    Some(text)
 }
 
 #[cfg(test)]
@@ -157,11 +212,11 @@ mod tests {
     #[test]
     fn a_description_survives_the_way_there_and_back_and_no_cut() {
         let bytes = Bytes::from(description().encode().unwrap());
-        let back = Description::decode(bytes.clone(), 7).unwrap();
+        let back = Description::decode(&bytes, 7).unwrap();
         assert_eq!(back.head.headers, description().head.headers);
         assert_eq!((back.key, back.vary, back.head.status), ("key".into(), "accept".into(), 200));
         for end in 0..bytes.len() {
-            assert!(Description::decode(bytes.slice(..end), 7).is_none(), "cut at {end}");
+            assert!(Description::decode(&bytes.slice(..end), 7).is_none(), "cut at {end}");
         }
     }
 

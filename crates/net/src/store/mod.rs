@@ -32,45 +32,46 @@
 //!   was last changed; a file that is damaged, truncated or of another key is removed and absent.
 //! * Files appear by rename only, whole. The directory is made again if somebody deleted it.
 //! * A file that is removed or replaced behind our back is noticed at once, for objects in memory
-//!   within a second.
-//!
+//!   within a second: by a look at it or, for all files of a directory together, by one at that.
+//!   What is written into a file in place is noticed at once if the object is not in memory; from
+//!   there it is served as it was checked, for at most [`look::FILE_UNSEEN_MS`].
 //! * Memory: what is asked for lately uses as much as the zone's keys may, at least
 //!   [`MEMORY_BYTES_MIN`]; each further object about 160 bytes.
 //!
 //! Rooms: `format` (the file), `disk` (reading and writing it), `entry` (what the index knows),
-//! `fill`, `keeper` (the background thread: index rebuilt at start, eviction).
+//! `image` (an object in memory), `look` (is the file still there), `fill`, `keeper` (the background thread: index rebuilt at start, eviction).
 
 mod disk;
 mod entry;
 mod fill;
 mod format;
+mod image;
 mod keeper;
+mod look;
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
-use cache::{Budget, CacheKey, FillingTable, Hash, Index, Times, VaryInputs};
+use cache::{Budget, CacheKey, Directories, FillingTable, Hash, Index, Period, Times, VaryInputs};
 use message::ResponseHead;
 use plan::front::CacheZone;
 use tokio::sync::watch;
 
 pub use fill::{Fill, Filler, LockRules, Waited, Waiting};
 
-use disk::{LoadError, Loaded, Stamp};
-use entry::{Stored, Warm, WarmOrder};
+use disk::{LoadError, Stamp};
+use entry::{Seen, Stored, WarmOrder};
+use image::{Image, View};
 
 /// Bodies up to this size are also kept in memory.
 const MEMORY_OBJECT_BYTES_MAX: u64 = 64 * 1024;
 
 /// Bytes of objects that a zone may keep in memory, if those of its `keys_zone` are not more.
 const MEMORY_BYTES_MIN: u64 = 64 * 1024 * 1024;
-
-/// How long an object in memory is served without a look at its file, in milliseconds.
-const UNSEEN_MS: u64 = 1000;
 
 /// Bodies above this size are checked on a thread of their own.
 const CHECKED_INLINE_BYTES_MAX: u64 = 1024 * 1024;
@@ -112,16 +113,15 @@ pub enum Lookup {
 /// A stored response.
 #[derive(Debug)]
 pub struct Object {
-    /// Its head as it was given to [`Filler::head`]; the body's length is exact.
-    pub head: Arc<ResponseHead>,
     /// Its body.
     pub body: ObjectBody,
     /// When it was stored and until when it is fresh.
     pub times: Times,
     /// The name of its file.
     place: Hash,
-    loaded: Arc<Loaded>,
-    stamp: Stamp,
+    /// Its [`Image`]. What the head and the body share are these bytes and not those of the index:
+    /// then their owners are counted where only this request looks.
+    bytes: Bytes,
 }
 
 /// The body of a stored response.
@@ -161,15 +161,14 @@ struct Shared {
     /// The index is not complete yet: a miss in it is no miss.
     loading: AtomicBool,
     stopping: AtomicBool,
-    /// What [`Stored::Warm`] objects use.
-    memory_bytes: Arc<AtomicU64>,
     memory_bytes_max: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     index: Index<Stored>,
     warm: WarmOrder,
+    directories: Directories,
     filling: FillingTable<watch::Receiver<()>>,
     /// Evicted from the index, still on disk.
     to_remove: Vec<Hash>,
@@ -177,10 +176,10 @@ struct State {
 
 /// Where a request's object is, by what the index knows.
 enum Place {
-    /// In memory and seen lately.
-    Ready(Object),
-    /// In the index; its file must be looked at.
-    Known(Hash, Warm, u32),
+    /// In the index and seen lately; only a body that is not in memory must be opened.
+    Ready(Hash, Image, u32),
+    /// In the index; it must be looked at.
+    Known(Hash, Image, Seen, u32),
     /// In the index; its file must be read.
     Cold(Hash, u32),
     /// Not in the index.
@@ -208,16 +207,22 @@ impl Store {
     /// The directory can be neither found nor made.
     pub fn open_without_keeper(zone: &CacheZone) -> std::io::Result<Store> {
         disk::make_directory(&zone.path)?;
+        let state = State {
+            index: Index::default(),
+            warm: WarmOrder::default(),
+            directories: Directories::of(&zone.levels),
+            filling: FillingTable::default(),
+            to_remove: Vec::new(),
+        };
         let shared = Shared {
             directory: zone.path.clone(),
             levels: zone.levels.clone(),
             budget: Budget::of(zone),
             min_free: zone.min_free,
-            state: Mutex::default(),
+            state: Mutex::new(state),
             wake: Condvar::new(),
             loading: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
-            memory_bytes: Arc::default(),
             memory_bytes_max: zone.keys_bytes.max(MEMORY_BYTES_MIN),
         };
         Ok(Store { shared: Arc::new(shared), keeper: None })
@@ -247,9 +252,12 @@ impl Store {
     /// that have not been checked yet are checked on another one.
     pub async fn lookup(&self, key: &CacheKey, request: &dyn VaryInputs, now: Now) -> Lookup {
         let (hash, uses) = match self.shared.place(key, request, now) {
-            Place::Ready(object) => return found(object, now),
-            Place::Known(hash, warm, uses) => {
-                if let Some(object) = self.shared.look_at_file(hash, &warm, now) {
+            Place::Ready(hash, image, uses) => match self.shared.object(hash, &image, now) {
+                Some(object) => return found(object, now),
+                None => (hash, uses),
+            },
+            Place::Known(hash, image, seen, uses) => {
+                if let Some(object) = self.shared.look_again(hash, &image, seen, now) {
                     return found(object, now);
                 }
                 (hash, uses)
@@ -257,17 +265,18 @@ impl Store {
             Place::Unknown(_, uses) if self.is_complete() => return Lookup::Absent { uses },
             Place::Cold(hash, uses) | Place::Unknown(hash, uses) => (hash, uses),
         };
-        let Some(warm) = self.shared.load(hash, key, now).await else {
+        let Some(image) = self.shared.load(hash, key, now).await else {
             return Lookup::Absent { uses };
         };
-        let wanted = warm.loaded.wanted_variant(key, request);
-        let (hash, warm) = if wanted == hash || warm.loaded.variant == wanted {
-            (hash, Some(warm))
+        let Some(described) = image.view().described() else { return Lookup::Absent { uses } };
+        let wanted = described.wanted_variant(key, request);
+        let (hash, image) = if wanted == hash || described.variant == wanted {
+            (hash, Some(image))
         } else {
             // Found the one that says what the variants are called; the one wanted is another.
             (wanted, self.shared.load(wanted, key, now).await)
         };
-        match warm.and_then(|warm| self.shared.object(hash, &warm, now)) {
+        match image.and_then(|image| self.shared.object(hash, &image, now)) {
             Some(object) => found(object, now),
             None => Lookup::Absent { uses },
         }
@@ -287,17 +296,20 @@ impl Store {
     /// Gives an object new times, after its upstream said that it has not changed.
     pub fn freshen(&self, object: &Object, times: Times, now: Now) {
         let path = self.shared.path(object.place);
-        let stamp = disk::rewrite_times(&path, &object.loaded, times, object.stamp);
-        let mut state = self.shared.state();
-        let entry = state.index.get(object.place).and_then(Stored::warm_mut);
-        let Some(entry) = entry.filter(|entry| entry.stamp == object.stamp) else { return };
-        match stamp {
+        let before = object.view().stamp();
+        match disk::rewrite_times(&path, times, before) {
             Ok(Some(stamp)) => {
-                entry.stamp = stamp;
-                entry.times = times;
-                entry.seen_monotonic_ms = now.monotonic_ms;
+                self.shared.state().index.change(object.place, |stored| match stored {
+                    Stored::Warm { image, seen_monotonic_ms, .. }
+                        if image.view().stamp() == before =>
+                    {
+                        *image = image.with(times, stamp);
+                        *seen_monotonic_ms = now.monotonic_ms;
+                    }
+                    _ => {}
+                });
             }
-            Err(_) => state.index.forget(object.place),
+            Err(_) => self.shared.forget(object.place, Some(before)),
             Ok(None) => {}
         }
     }
@@ -331,32 +343,27 @@ impl Shared {
 
     /// Looks the request up in the index and counts the use.
     fn place(&self, key: &CacheKey, request: &dyn VaryInputs, now: Now) -> Place {
-        let mut state = self.state();
+        let mut guard = self.state();
+        let state = &mut *guard;
         let (mut uses, mut entry) = state.index.touch(key.hash, now.monotonic_ms);
         let mut hash = key.hash;
-        if let Some(Stored::Warm(known)) = &entry
-            && known.loaded.key == key.text
-        {
-            let wanted = known.loaded.wanted_variant(key, request);
-            if wanted != hash && wanted != known.loaded.variant {
-                hash = wanted;
-                (uses, entry) = state.index.touch(wanted, now.monotonic_ms);
-            }
+        if let Some(wanted) = entry.and_then(|known| variant_elsewhere(known, key, request)) {
+            hash = wanted;
+            (uses, entry) = state.index.touch(wanted, now.monotonic_ms);
         }
         let place = match entry {
-            Some(Stored::Warm(warm)) if warm.loaded.key == key.text => {
-                let is_seen = now.monotonic_ms < warm.seen_monotonic_ms.saturating_add(UNSEEN_MS);
-                match &warm.kept.body {
-                    Some(body) if is_seen => {
-                        Place::Ready(Object::new(hash, warm, ObjectBody::Memory(body.clone())))
-                    }
-                    _ => Place::Known(hash, (**warm).clone(), uses),
+            Some(Stored::Warm { image, seen_monotonic_ms, period }) if is_of(image, key) => {
+                let seen = Seen { monotonic_ms: *seen_monotonic_ms, period: *period };
+                if look::is_seen(&state.directories, hash, seen, now) {
+                    Place::Ready(hash, image.clone(), uses)
+                } else {
+                    Place::Known(hash, image.clone(), seen, uses)
                 }
             }
             Some(Stored::Cold) => Place::Cold(hash, uses),
             _ => Place::Unknown(hash, uses),
         };
-        self.evict_surplus(&mut state, now);
+        self.evict_surplus(state, now);
         place
     }
 
@@ -371,37 +378,13 @@ impl Shared {
         }
     }
 
-    /// The object, if its file still is what the index says.
-    fn look_at_file(&self, hash: Hash, warm: &Warm, now: Now) -> Option<Object> {
-        let path = self.path(hash);
-        let seen = match &warm.kept.body {
-            Some(body) => disk::look(&path).map(|it| (it, ObjectBody::Memory(body.clone()))),
-            None => disk::open(&path).map(|(file, stamp)| {
-                let (offset, len) = (warm.loaded.body_offset, warm.loaded.body_len);
-                (stamp, ObjectBody::File { file, offset, len })
-            }),
-        };
-        let Ok((stamp, body)) = seen else {
-            self.forget(hash, Some(warm.stamp));
-            return None;
-        };
-        if stamp != warm.stamp {
-            return None;
-        }
-        let mut state = self.state();
-        let entry = state.index.get(hash).and_then(Stored::warm_mut);
-        if let Some(entry) = entry.filter(|entry| entry.stamp == stamp) {
-            entry.seen_monotonic_ms = now.monotonic_ms;
-        }
-        drop(state);
-        Some(Object::new(hash, warm, body))
-    }
-
     /// Reads and checks a file and puts it into the index.
-    async fn load(&self, hash: Hash, key: &CacheKey, now: Now) -> Option<Warm> {
+    async fn load(&self, hash: Hash, key: &CacheKey, now: Now) -> Option<Image> {
         let path = self.path(hash);
+        let period = self.look_at_directory(hash, now);
+        let seen = Seen { monotonic_ms: now.monotonic_ms, period };
         // What is forgotten below must be what was looked at, not what has replaced it.
-        let before = self.state().index.get(hash).map(|it| it.warm().map(|warm| warm.stamp));
+        let before = self.state().index.get(hash).map(Stored::stamp);
         let mut result = disk::load(&path, CHECKED_INLINE_BYTES_MAX);
         if let Err(LoadError::TooLongForHere) = result {
             let path = path.clone();
@@ -409,7 +392,10 @@ impl Shared {
             result = checking.await.unwrap_or(Err(LoadError::Unreadable));
         }
         match result {
-            Ok(file) if file.loaded.key == key.text => Some(self.insert(hash, file, now)),
+            Ok(image) if is_of(&image, key) => {
+                self.insert(hash, image.clone(), seen, now);
+                Some(image)
+            }
             Ok(_) => None,
             Err(error) => {
                 if error == LoadError::Damaged {
@@ -425,52 +411,71 @@ impl Shared {
     }
 
     /// Puts a checked file into the index.
-    fn insert(&self, hash: Hash, file: disk::Checked, now: Now) -> Warm {
-        let bytes = file.stamp.bytes;
-        let warm = Warm::new(file, now.monotonic_ms, &self.memory_bytes);
+    fn insert(&self, hash: Hash, image: Image, seen: Seen, now: Now) {
+        let bytes = image.view().stamp().bytes;
         let mut guard = self.state();
         let state = &mut *guard;
-        let was_warm = state.index.get(hash).is_some_and(|it| it.warm().is_some());
-        let stored = Stored::Warm(Box::new(warm.clone()));
-        state.index.insert(hash, stored, bytes, now.monotonic_ms);
+        let was_warm = state.index.get(hash).is_some_and(|it| it.image().is_some());
+        state.index.insert(hash, Stored::warm(image, seen), bytes, now.monotonic_ms);
         if !was_warm {
-            state.warm.push(&mut state.index, hash, now.monotonic_ms);
+            state.warm.push(&state.index, hash, now.monotonic_ms);
         }
-        state.warm.cool(&mut state.index, &self.memory_bytes, self.memory_bytes_max);
+        state.warm.cool(&mut state.index, self.memory_bytes_max);
         self.evict_surplus(state, now);
         if self.budget.bytes_max.is_some_and(|max| state.index.bytes() > max) {
             self.wake.notify_one();
         }
-        warm
     }
 
-    /// An object that has just been loaded.
-    fn object(&self, hash: Hash, warm: &Warm, now: Now) -> Option<Object> {
-        match &warm.kept.body {
-            Some(body) => Some(Object::new(hash, warm, ObjectBody::Memory(body.clone()))),
-            None => self.look_at_file(hash, warm, now),
-        }
+    /// An object that need not be looked at, unless its body has to be opened.
+    fn object(&self, hash: Hash, image: &Image, now: Now) -> Option<Object> {
+        Object::from_memory(hash, image)
+            .or_else(|| self.look_at_file(hash, image, Period::NONE, now))
     }
 
     /// Forgets an object unless it has been replaced meanwhile; without a stamp, if it is cold.
     fn forget(&self, hash: Hash, stamp: Option<Stamp>) {
         let mut state = self.state();
         let entry = state.index.get(hash);
-        if entry.is_some_and(|it| it.warm().map(|warm| warm.stamp) == stamp) {
+        if entry.is_some_and(|it| it.stamp() == stamp) {
             state.index.forget(hash);
         }
     }
 }
 
+/// Where the variant that a request wants is, if a known one is not it but says what it is called.
+fn variant_elsewhere(known: &Stored, key: &CacheKey, request: &dyn VaryInputs) -> Option<Hash> {
+    let described = known.image()?.view().described().filter(|known| known.is_of(key))?;
+    let wanted = described.wanted_variant(key, request);
+    (wanted != key.hash && wanted != described.variant).then_some(wanted)
+}
+
+fn is_of(image: &Image, key: &CacheKey) -> bool {
+    image.view().described().is_some_and(|described| described.is_of(key))
+}
+
 impl Object {
-    fn new(place: Hash, warm: &Warm, body: ObjectBody) -> Object {
-        Object {
-            head: Arc::clone(&warm.loaded.head),
-            body,
-            times: warm.times,
-            place,
-            loaded: Arc::clone(&warm.loaded),
-            stamp: warm.stamp,
-        }
+    /// Its head as it was given to [`Filler::head`]; the body's length is exact.
+    pub fn head(&self) -> ResponseHead {
+        self.view().head(&self.bytes).expect("an image's description has been read before")
+    }
+
+    /// From memory, if all of it is there.
+    fn from_memory(place: Hash, image: &Image) -> Option<Object> {
+        let range = image.view().body_range()?;
+        let bytes = image.bytes();
+        let body = ObjectBody::Memory(bytes.slice(range));
+        Some(Object { body, times: image.view().times(), place, bytes })
+    }
+
+    /// With the body in its file.
+    fn from_file(place: Hash, image: &Image, file: File) -> Object {
+        let (offset, len) = image.view().body_in_file();
+        let body = ObjectBody::File { file, offset, len };
+        Object { body, times: image.view().times(), place, bytes: image.bytes() }
+    }
+
+    fn view(&self) -> View<'_> {
+        View(&self.bytes)
     }
 }

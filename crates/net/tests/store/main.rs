@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
+mod looks;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,9 +141,9 @@ fn what_was_stored_is_found_fresh_then_stale_and_again_after_a_restart() {
         let Lookup::Stale(object) = run(store.lookup(&key("small"), &(), later(60_000))) else {
             panic!("its time is over")
         };
-        assert_eq!(object.head.status, 200);
-        assert_eq!(object.head.body, BodyLength::Length(5));
-        assert_eq!(object.head.headers, head().headers);
+        assert_eq!(object.head().status, 200);
+        assert_eq!(object.head().body, BodyLength::Length(5));
+        assert_eq!(object.head().headers, head().headers);
         assert_eq!(store.bytes(), directory.files().iter().map(|path| size(path)).sum::<u64>());
     }
 }
