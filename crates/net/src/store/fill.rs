@@ -228,7 +228,7 @@ impl Filler {
             Some(first)
                 if first.key == description.key
                     && !description.vary.is_empty()
-                    && first.vary == description.vary
+                    && first.vary == description.vary.as_bytes()
                     && first.variant != description.variant =>
             {
                 description.variant

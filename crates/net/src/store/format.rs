@@ -106,7 +106,7 @@ impl Description {
     /// Reads it; `None` if anything is wrong.
     pub(super) fn decode(bytes: &Bytes, body_len: u64) -> Option<Description> {
         let Described { key, vary, variant, head_at } = described(bytes)?;
-        let (key, vary) = (bytes.slice_ref(key), vary.to_owned());
+        let (key, vary) = (bytes.slice_ref(key), std::str::from_utf8(vary).ok()?.to_owned());
         let head = head(bytes, head_at, body_len)?;
         Some(Description { key, vary, variant, head })
     }
@@ -115,7 +115,8 @@ impl Description {
 /// The beginning of a description, where it stands.
 pub(super) struct Described<'a> {
     pub key: &'a [u8],
-    pub vary: &'a str,
+    /// In UTF-8.
+    pub vary: &'a [u8],
     pub variant: Hash,
     /// Where the head begins, for [`head`].
     pub head_at: usize,
@@ -130,10 +131,10 @@ impl Described<'_> {
     /// The hash under which the variant that a request wants is stored, if not under the key's
     /// own; the key's own if the object does not vary.
     pub(super) fn wanted_variant(&self, key: &CacheKey, request: &dyn VaryInputs) -> Hash {
-        if self.vary.is_empty() {
-            return key.hash;
+        match std::str::from_utf8(self.vary) {
+            Ok(names) if !names.is_empty() => cache::vary::variant(key, names, request),
+            _ => key.hash,
         }
-        cache::vary::variant(key, self.vary, request)
     }
 }
 
@@ -141,7 +142,7 @@ impl Described<'_> {
 pub(super) fn described(bytes: &[u8]) -> Option<Described<'_>> {
     let mut rest = bytes;
     let key = text(&mut rest)?;
-    let vary = std::str::from_utf8(text(&mut rest)?).ok()?;
+    let vary = text(&mut rest)?;
     let variant = hash(&mut rest)?;
     Some(Described { key, vary, variant, head_at: bytes.len() - rest.len() })
 }
@@ -187,8 +188,8 @@ fn put_text(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
 }
 
 fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let len = rest.try_get_u32_le().ok()? as usize;
-    let (text, tail) = rest.split_at_checked(len)?;
+    let (len, tail) = rest.split_first_chunk()?;
+    let (text, tail) = tail.split_at_checked(u32::from_le_bytes(*len) as usize)?;
     *rest = tail;
     Some(text)
 }

@@ -145,3 +145,80 @@ impl<'a> View<'a> {
         bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use cache::{CacheKey, Hash, Times};
+    use message::{BodyLength, Header, ResponseHead};
+
+    use super::{BESIDE_BYTES, HEAD_BYTES, Image, View};
+    use crate::store::disk::Stamp;
+    use crate::store::format::{Description, FIXED_BYTES};
+
+    const TIMES: Times = Times {
+        stored_unix_ms: 1,
+        valid_until_unix_ms: 2,
+        stale_while_revalidate_ms: 3,
+        stale_if_error_ms: u64::MAX,
+    };
+
+    fn encoded() -> Vec<u8> {
+        let mut head = ResponseHead::new(404, BodyLength::Length(4));
+        head.reason = "Gone Fishing".into();
+        head.push(Header::new("content-type", "text/plain"));
+        head.push(Header::new("X-Own", ""));
+        let key = Bytes::from_static(b"key");
+        Description { key, vary: "accept".into(), variant: Hash([3; 16]), head }.encode().unwrap()
+    }
+
+    fn stamp(body_bytes: usize) -> Stamp {
+        let bytes = (FIXED_BYTES + encoded().len() + body_bytes) as u64;
+        Stamp { inode: u64::MAX, bytes, modified_seconds: -5, modified_ns: 999_999_999 }
+    }
+
+    #[test]
+    fn an_image_gives_back_what_it_was_made_of() {
+        let image = Image::new(TIMES, stamp(4), &encoded(), Some(b"body"));
+        let bytes = image.bytes();
+        let view = View(&bytes);
+        assert_eq!((view.times(), view.stamp()), (TIMES, stamp(4)));
+        assert_eq!(view.body_range().map(|range| bytes.slice(range)), Some("body".into()));
+        let described = view.described().unwrap();
+        assert!(described.is_of(&CacheKey::new("key")) && !described.is_of(&CacheKey::new("kez")));
+        assert_eq!((described.vary, described.variant), (&b"accept"[..], Hash([3; 16])));
+        let head = view.head(&bytes).unwrap();
+        assert_eq!((head.status, head.reason), (404, "Gone Fishing".into()));
+        assert_eq!(head.body, BodyLength::Length(4));
+        let field = |name: &'static str, value: &'static str| Header::new(name, value);
+        assert_eq!(head.headers, [field("content-type", "text/plain"), field("X-Own", "")]);
+    }
+
+    #[test]
+    fn a_large_body_is_told_from_an_empty_one() {
+        let large = Image::new(TIMES, stamp(70_000), &encoded(), None);
+        assert_eq!(large.view().body_range(), None);
+        let offset = (FIXED_BYTES + encoded().len()) as u64;
+        assert_eq!(large.view().body_in_file(), (offset, 70_000));
+        let empty = Image::new(TIMES, stamp(0), &encoded(), Some(b""));
+        assert_eq!(empty.view().body_range().map(|range| range.len()), Some(0));
+    }
+
+    #[test]
+    fn new_times_leave_everything_else_as_it_is() {
+        let image = Image::new(TIMES, stamp(4), &encoded(), Some(b"body"));
+        let later = Times { valid_until_unix_ms: 9, ..TIMES };
+        let other = Stamp { modified_ns: 1, ..stamp(4) };
+        let renewed = image.with(later, other);
+        assert_eq!((renewed.view().times(), renewed.view().stamp()), (later, other));
+        assert_eq!(renewed.as_ref()[HEAD_BYTES..], image.as_ref()[HEAD_BYTES..]);
+        assert_eq!(renewed.memory_bytes(), image.memory_bytes());
+    }
+
+    #[test]
+    fn the_memory_that_is_counted_is_that_of_all_pieces() {
+        let image = Image::new(TIMES, stamp(4), &encoded(), Some(b"body"));
+        let pieces = HEAD_BYTES + encoded().len() + 4;
+        assert_eq!(image.memory_bytes(), pieces as u64 + BESIDE_BYTES);
+    }
+}

@@ -34,12 +34,14 @@
 //! * A file that is removed or replaced behind our back is noticed at once, for objects in memory
 //!   within a second: by a look at it or, for all files of a directory together, by one at that.
 //!   What is written into a file in place is noticed at once if the object is not in memory; from
-//!   there it is served as it was checked, for at most [`look::FILE_UNSEEN_MS`].
+//!   there it is served as it was checked, and its own file is looked at when
+//!   [`look::FILE_UNSEEN_MS`] are over.
 //! * Memory: what is asked for lately uses as much as the zone's keys may, at least
-//!   [`MEMORY_BYTES_MIN`]; each further object about 160 bytes.
+//!   [`MEMORY_BYTES_MIN`]; each further object about 100 bytes.
 //!
 //! Rooms: `format` (the file), `disk` (reading and writing it), `entry` (what the index knows),
-//! `image` (an object in memory), `look` (is the file still there), `fill`, `keeper` (the background thread: index rebuilt at start, eviction).
+//! `image` (an object in memory), `look` (is the file still there), `fill`, `keeper` (the
+//! background thread: index rebuilt at start, eviction).
 
 mod disk;
 mod entry;
@@ -65,6 +67,7 @@ pub use fill::{Fill, Filler, LockRules, Waited, Waiting};
 
 use disk::{LoadError, Stamp};
 use entry::{Seen, Stored, WarmOrder};
+use format::Described;
 use image::{Image, View};
 
 /// Bodies up to this size are also kept in memory.
@@ -347,12 +350,18 @@ impl Shared {
         let state = &mut *guard;
         let (mut uses, mut entry) = state.index.touch(key.hash, now.monotonic_ms);
         let mut hash = key.hash;
-        if let Some(wanted) = entry.and_then(|known| variant_elsewhere(known, key, request)) {
-            hash = wanted;
-            (uses, entry) = state.index.touch(wanted, now.monotonic_ms);
+        let known = entry.and_then(described).filter(|known| known.is_of(key));
+        let mut is_of_key = known.is_some();
+        if let Some(known) = known.filter(|known| !known.vary.is_empty()) {
+            let wanted = known.wanted_variant(key, request);
+            if wanted != known.variant && wanted != hash {
+                hash = wanted;
+                (uses, entry) = state.index.touch(wanted, now.monotonic_ms);
+                is_of_key = entry.and_then(described).is_some_and(|other| other.is_of(key));
+            }
         }
         let place = match entry {
-            Some(Stored::Warm { image, seen_monotonic_ms, period }) if is_of(image, key) => {
+            Some(Stored::Warm { image, seen_monotonic_ms, period }) if is_of_key => {
                 let seen = Seen { monotonic_ms: *seen_monotonic_ms, period: *period };
                 if look::is_seen(&state.directories, hash, seen, now) {
                     Place::Ready(hash, image.clone(), uses)
@@ -392,7 +401,7 @@ impl Shared {
             result = checking.await.unwrap_or(Err(LoadError::Unreadable));
         }
         match result {
-            Ok(image) if is_of(&image, key) => {
+            Ok(image) if image.view().described().is_some_and(|known| known.is_of(key)) => {
                 self.insert(hash, image.clone(), seen, now);
                 Some(image)
             }
@@ -443,15 +452,9 @@ impl Shared {
     }
 }
 
-/// Where the variant that a request wants is, if a known one is not it but says what it is called.
-fn variant_elsewhere(known: &Stored, key: &CacheKey, request: &dyn VaryInputs) -> Option<Hash> {
-    let described = known.image()?.view().described().filter(|known| known.is_of(key))?;
-    let wanted = described.wanted_variant(key, request);
-    (wanted != key.hash && wanted != described.variant).then_some(wanted)
-}
-
-fn is_of(image: &Image, key: &CacheKey) -> bool {
-    image.view().described().is_some_and(|described| described.is_of(key))
+/// Whose object it is, unless it is cold.
+fn described(stored: &Stored) -> Option<Described<'_>> {
+    stored.image()?.view().described()
 }
 
 impl Object {
