@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import pathlib
+import signal
 import sys
 import tempfile
 
@@ -31,6 +32,8 @@ def main() -> None:
     parser.add_argument("--publish", action="store_true", help="write tables and plots into docs/, and the baseline of `instructions`")
     arguments = parser.parse_args()
     os.environ["PYTHONPATH"] = str(stacks.HERE)
+    # Ends as after an interrupt: with everything stopped that was started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("bench: terminated"))
     with tempfile.TemporaryDirectory(prefix="propylon-bench-") as folder:
         run = Run(pathlib.Path(folder), arguments.rounds, arguments.seconds, arguments.full)
         for name, part in PARTS.items():
