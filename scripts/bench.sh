@@ -11,6 +11,11 @@ need_packages gcc libc6-dev python3 python3-venv python3-dev nginx-light wrk
 need_packages libev-dev valgrind || echo "bench: going on without them" >&2
 need_venv build/venv-bench "$(system_python)" flask setuptools
 want_peers build/venv-bench uwsgi gunicorn granian fastwsgi bjoern
-need_cargo
-cargo build --release --locked --quiet -p instructions -p floor
+programs=()
+case "${ONLY:-instructions}" in instructions) programs+=(-p instructions) ;; esac
+case "${ONLY:-front}" in front) programs+=(-p floor) ;; esac
+if [ ${#programs[@]} -gt 0 ]; then
+    need_cargo
+    cargo build --release --locked --quiet "${programs[@]}"
+fi
 exec build/venv-bench/bin/python benches/bench.py ${ONLY:+--only "$ONLY"} ${ROUNDS:+--rounds "$ROUNDS"} ${SECONDS_EACH:+--seconds "$SECONDS_EACH"} ${FULL:+--full} ${PUBLISH:+--publish}
