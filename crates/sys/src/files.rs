@@ -8,6 +8,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::check;
 
@@ -94,20 +95,43 @@ pub fn limit_descriptors(wanted: u64) -> io::Result<u64> {
     Ok(limit.rlim_cur)
 }
 
-/// Opens a new file for reading and writing (mode 0600) on the file system of `directory`,
-/// without a name from the start; `None` where the file system has no such files.
+/// Names tried for a file before giving up; one is only taken if an earlier process died between
+/// creating and removing it.
+const NAMES_TRIED_MAX: u32 = 16;
+
+/// Opens a new file for reading and writing (mode 0600) on the file system of `directory`, without
+/// a name, so that nothing is left behind however the process ends.
 ///
 /// # Errors
-/// As `open(2)`.
-pub fn open_nameless(directory: &Path) -> io::Result<Option<File>> {
+/// As `open(2)`, and as `unlink(2)` where the file has to have a name for a moment.
+pub fn open_nameless(directory: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o600).custom_flags(libc::O_TMPFILE);
     match options.open(directory) {
-        Ok(file) => Ok(Some(file)),
         // Some file systems (overlay, NFS) say the one, kernels without the flag the other.
-        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::IsADirectory => Ok(None),
-        Err(error) => Err(error),
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => {}
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => {}
+        result => return result,
+    }
+    open_named_for_a_moment(directory)
+}
+
+fn open_named_for_a_moment(directory: &Path) -> io::Result<File> {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let mut tries = 0;
+    loop {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = directory.join(format!("{}-{number:010}", std::process::id()));
+        match OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(file) => {
+                std::fs::remove_file(&path)?;
+                return Ok(file);
+            }
+            Err(error)
+                if error.kind() == io::ErrorKind::AlreadyExists && tries < NAMES_TRIED_MAX => {}
+            Err(error) => return Err(error),
+        }
+        tries += 1;
     }
 }
 
@@ -174,5 +198,20 @@ mod tests {
             assert_eq!(read_pid(&path).unwrap_err().kind(), io::ErrorKind::InvalidData);
         }
         std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn a_file_without_a_name_is_ours_alone_and_leaves_nothing_in_its_directory() {
+        let directory = std::env::temp_dir().join(format!("sys-nameless-{}", std::process::id()));
+        std::fs::create_dir(&directory).unwrap();
+        for open in [open_nameless, open_named_for_a_moment] {
+            let mut file = open(&directory).unwrap();
+            file.write_all(b"text").unwrap();
+            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+            assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
+        }
+        std::fs::remove_dir(&directory).unwrap();
+        let missing = open_nameless(&directory).unwrap_err();
+        assert_eq!(missing.kind(), io::ErrorKind::NotFound);
     }
 }

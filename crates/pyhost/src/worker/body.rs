@@ -1,8 +1,7 @@
 //! Collecting a request's body: in memory up to a limit, beyond it in a temporary file.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
 
 use bytes::{Bytes, BytesMut};
 use proto::http1::{Chunk, ChunkedDecoder};
@@ -134,15 +133,5 @@ impl Body {
 /// # Errors
 /// The directory cannot be written to.
 pub fn temporary_file() -> io::Result<File> {
-    let directory = std::env::temp_dir();
-    if let Some(file) = sys::files::open_nameless(&directory)? {
-        return Ok(file);
-    }
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).mode(0o600);
-    let unique = format!("propylon-body-{}-{}", std::process::id(), sys::clock::monotonic_ns());
-    let path = directory.join(unique);
-    let file = options.create_new(true).open(&path)?;
-    std::fs::remove_file(&path)?;
-    Ok(file)
+    sys::files::open_nameless(&std::env::temp_dir())
 }
