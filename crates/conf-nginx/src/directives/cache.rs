@@ -44,31 +44,39 @@ fn cache_path(_: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
 fn parameter(zone: &mut CacheZone, number: usize, call: &Call<'_, '_>) -> Outcome {
     let word = call.arg(number);
     let fault = |message: String| Fault::Says(number + 1, message);
+    let hinted = |message: String, hint: &str| Fault::Hinted(number + 1, message, hint.to_owned());
     let (name, text) = word.split_once('=').unwrap_or((word, ""));
     match name {
         "levels" => {
-            let invalid = || fault(format!("invalid \"levels\" \"{word}\""));
+            let message = || format!("invalid \"levels\" \"{word}\"");
+            let hint = "up to three levels of one or two letters each: `levels=1:2`";
+            let invalid = || hinted(message(), hint);
             zone.levels = levels(text).ok_or_else(invalid)?;
         }
         "keys_zone" => {
-            let invalid = || fault(format!("invalid keys zone size \"{word}\""));
+            let message = || format!("invalid keys zone size \"{word}\"");
+            let invalid = || hinted(message(), "for example `keys_zone=pages:10m`");
             let (name, size) = text.split_once(':').ok_or_else(invalid)?;
             zone.keys_bytes = value::size(size).ok_or_else(invalid)?;
             if zone.keys_bytes < 8192 {
-                return Err(fault(format!("keys zone \"{word}\" is too small")));
+                let message = format!("keys zone \"{word}\" is too small");
+                return Err(hinted(message, "8k is the least"));
             }
             zone.name = name.to_owned();
         }
         "inactive" => {
-            let invalid = || fault(format!("invalid inactive value \"{word}\""));
+            let message = || format!("invalid inactive value \"{word}\"");
+            let invalid = || hinted(message(), "a time such as `10m`, `1h` or `7d`");
             zone.inactive = value::seconds(text).map(Duration::from_secs).ok_or_else(invalid)?;
         }
         "max_size" => {
-            let invalid = || fault(format!("invalid max_size value \"{word}\""));
+            let message = || format!("invalid max_size value \"{word}\"");
+            let invalid = || hinted(message(), "a size such as `500m` or `10g`");
             zone.max_size = Some(value::size(text).ok_or_else(invalid)?);
         }
         "min_free" => {
-            let invalid = || fault(format!("invalid min_free value \"{word}\""));
+            let message = || format!("invalid min_free value \"{word}\"");
+            let invalid = || hinted(message(), "a size such as `500m` or `10g`");
             zone.min_free = Some(value::size(text).ok_or_else(invalid)?);
         }
         "use_temp_path" => match text {
