@@ -14,7 +14,7 @@ use plan::front::location::{
     AddHeader, ErrorPage, Expires, GzipProxied, IfModifiedSince, Precompressed, ServerTokens,
 };
 use plan::front::log::{AccessLog, ErrorLog};
-use plan::front::rewrite::AccessRule;
+use plan::front::rewrite::{AccessRule, AccessWho};
 use plan::front::tls::TlsVersions;
 use plan::front::upstream::{IgnoreHeaders, NextUpstream, UwsgiParam};
 use plan::{RegexPlan, Template};
@@ -98,6 +98,15 @@ settings! {
         max_ranges: u32,
         tcp_nodelay: bool,
         sendfile: bool,
+    }
+}
+
+settings! {
+    /// Whose word about the client's address is taken.
+    pub struct RealIp {
+        trusted: Vec<AccessWho>,
+        field: String,
+        recursive: bool,
     }
 }
 
@@ -280,6 +289,7 @@ pub enum StepDraft {
 pub struct Level {
     pub core: Core,
     pub manners: Manners,
+    pub real_ip: RealIp,
     pub logs: Logs,
     pub gzip: Gzip,
     pub headers: Headers,
@@ -294,6 +304,7 @@ impl Level {
     pub fn inherit(&mut self, outer: &Level) {
         self.core.inherit(&outer.core);
         self.manners.inherit(&outer.manners);
+        self.real_ip.inherit(&outer.real_ip);
         self.logs.inherit(&outer.logs);
         self.gzip.inherit(&outer.gzip);
         self.headers.inherit(&outer.headers);

@@ -267,6 +267,7 @@ fn exchange(
         fills_cache: false,
         kept: None,
         revalidate: None,
+        real_client: None,
         overloaded: false,
         head,
     }

@@ -12,6 +12,7 @@ use plan::front::{LocationId, LocationPlan, LogLevel, ServerId, ServerPlan};
 use route::Captures;
 use upstream::CallTrace;
 
+use crate::real_ip::RealClient;
 use crate::request_body::RequestBody;
 use crate::runtime::Active;
 use crate::secure::Security;
@@ -153,6 +154,8 @@ pub struct Exchange {
     pub kept: Option<Box<Kept>>,
     /// A stored answer that the upstream is asked to confirm.
     pub revalidate: Option<Revalidate>,
+    /// Who asks, if a trusted proxy tells another address than its own.
+    pub real_client: Option<Box<RealClient>>,
     /// An upstream had too many requests waiting: worth another try soon.
     pub overloaded: bool,
     /// What went out.
@@ -223,6 +226,16 @@ impl Exchange {
     /// Time since the head was complete.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Who asks: the connection's peer, or whom that has the right to name.
+    pub fn peer(&self) -> Peer {
+        self.real_client.as_ref().map_or(self.client.peer, |client| Peer::Inet(client.address))
+    }
+
+    /// `$remote_addr`.
+    pub fn remote_address(&self) -> &str {
+        self.real_client.as_ref().map_or(&self.client.address, |client| &client.text)
     }
 
     /// Host as a redirect names it: the server's own if that is wanted, else the request's, else our

@@ -26,6 +26,7 @@ mod pages;
 mod phases;
 pub mod process;
 mod ranges;
+mod real_ip;
 mod redirect;
 mod relay;
 mod request_body;

@@ -10,18 +10,16 @@
 //! Nothing here waits for anything but the file system.
 
 use bytes::Bytes;
-use net::Peer;
 use plan::front::rewrite::FileTest;
 use plan::front::{Handler, LocationId, LogLevel};
 use plan::template::Slot;
-use route::access::Client;
 use route::try_files::TryOutcome;
 use route::{Captures, RewriteOutcome, RewriteState};
 
 use crate::content::{index, paths, static_file};
 use crate::exchange::{Exchange, REDIRECTS_MAX};
 use crate::response::Response;
-use crate::{error_pages, redirect};
+use crate::{error_pages, real_ip, redirect};
 
 /// Where the phases begin.
 #[derive(Debug)]
@@ -97,7 +95,11 @@ fn once(exchange: &mut Exchange, start: Start) -> Outcome {
         }
     }
     match start {
-        Start::Server => server(exchange),
+        Start::Server => {
+            exchange.location = exchange.server().fallback;
+            real_ip::find(exchange);
+            server(exchange)
+        }
         Start::Location => find_location(exchange),
         Start::Redirect(uri, args) => {
             exchange.internal = true;
@@ -167,12 +169,10 @@ fn in_location(exchange: &mut Exchange) -> Outcome {
             other => return rewritten(exchange, other),
         }
     }
+    real_ip::find(exchange);
     let location = active.location(exchange.location);
     if !location.access.is_empty() {
-        let client = match exchange.client.peer {
-            Peer::Inet(address) => Client::Inet(address.ip()),
-            Peer::Unix => Client::Unix,
-        };
+        let client = real_ip::client(exchange.peer());
         if !route::access::decide(&location.access, client) {
             exchange.log(LogLevel::Error, "access forbidden by rule");
             return Outcome::Status(403);

@@ -48,6 +48,14 @@ fn put_option(out: &mut Vec<u8>, text: Option<&[u8]>) -> Option<bool> {
     Some(text.is_some())
 }
 
+/// Nothing for a Unix socket, and for a port that a proxy has not told.
+fn put_port(out: &mut Vec<u8>, peer: Peer) -> Option<bool> {
+    match peer {
+        Peer::Inet(address) if address.port() != 0 => put_number(out, address.port().into()),
+        _ => Some(true),
+    }
+}
+
 /// Seconds with three digits.
 fn put_seconds(out: &mut Vec<u8>, time: Duration) -> Option<bool> {
     let _ = write!(out, "{}.{:03}", time.as_secs(), time.subsec_millis());
@@ -58,18 +66,15 @@ impl Exchange {
     fn of_client(&self, variable: &Variable, out: &mut Vec<u8>) -> Option<bool> {
         let client = &self.client;
         match variable {
-            Variable::RemoteAddr | Variable::RealipRemoteAddr => {
-                put(out, client.address.as_bytes())
-            }
-            Variable::BinaryRemoteAddr => match client.peer.ip() {
+            Variable::RemoteAddr => put(out, self.remote_address().as_bytes()),
+            Variable::RealipRemoteAddr => put(out, client.address.as_bytes()),
+            Variable::BinaryRemoteAddr => match self.peer().ip() {
                 Some(std::net::IpAddr::V4(ip)) => put(out, &ip.octets()),
                 Some(std::net::IpAddr::V6(ip)) => put(out, &ip.octets()),
                 None => put(out, b"unix:"),
             },
-            Variable::RemotePort | Variable::RealipRemotePort => match client.peer {
-                Peer::Inet(address) => put_number(out, u64::from(address.port())),
-                Peer::Unix => Some(true),
-            },
+            Variable::RemotePort => put_port(out, self.peer()),
+            Variable::RealipRemotePort => put_port(out, client.peer),
             Variable::RemoteUser => put_option(out, self.remote_user().as_deref()),
             Variable::ServerAddr => match client.local {
                 Some(local) => put(out, local.ip().to_string().as_bytes()),
@@ -217,7 +222,7 @@ impl Exchange {
                     out.extend_from_slice(value);
                     out.extend_from_slice(b", ");
                 }
-                put(out, self.client.address.as_bytes())
+                put(out, self.remote_address().as_bytes())
             }
             Variable::UpstreamCacheStatus => {
                 put_option(out, self.upstream.cache_status.map(str::as_bytes))

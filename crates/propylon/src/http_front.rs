@@ -126,6 +126,7 @@ fn location(plan: &AppPlan) -> LocationPlan {
         handler: Handler::Upstream(Box::new(call(plan, temp_path.clone()))),
         internal: false,
         rewrite: Vec::new(),
+        real_ip: None,
         access: Vec::new(),
         try_files: Vec::new(),
         root: RootPlan {

@@ -35,7 +35,8 @@ fn is_for_ipv4(who: &AccessWho) -> bool {
     matches!(who, AccessWho::All | AccessWho::Network(IpAddr::V4(_), _))
 }
 
-fn means(who: &AccessWho, client: Client) -> bool {
+/// Whether a rule is about the client.
+pub(crate) fn means(who: &AccessWho, client: Client) -> bool {
     match (who, client) {
         (AccessWho::All, _) | (AccessWho::Unix, Client::Unix) => true,
         (AccessWho::Network(network, bits), Client::Inet(address)) => {

@@ -13,13 +13,13 @@
 //! 4. [`Router::location`] chooses the location,
 //! 5. [`rewrite::run`] with [`Router::location_rewrite`]; on `ChooseAnew` back to 4, and
 //!    [`rewrite::Changes`] counts the rounds,
-//! 6. [`access::decide`], [`try_files::decide`].
+//! 6. [`real_ip::client`], [`access::decide`], [`try_files::decide`].
 //!
 //! An internal redirect (`error_page`, `try_files`, index) begins again at 3 and also counts.
 //!
 //! Rooms: [`host`], [`uri`] (normalising), [`escape`], [`pattern`] (regexes and captures),
 //! `names` (names and wildcards), [`location`], [`values`] (templates), [`map`], [`rewrite`],
-//! [`access`], [`try_files`], [`router`] (all of it, compiled).
+//! [`real_ip`], [`access`], [`try_files`], [`router`] (all of it, compiled).
 
 pub mod access;
 pub mod escape;
@@ -28,6 +28,7 @@ pub mod location;
 pub mod map;
 mod names;
 pub mod pattern;
+pub mod real_ip;
 pub mod rewrite;
 pub mod router;
 pub mod try_files;

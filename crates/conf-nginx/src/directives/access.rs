@@ -68,20 +68,24 @@ fn rule(level: &mut Level, call: &mut Call<'_, '_>, allow: bool) -> Outcome {
         "unix:" => AccessWho::Unix,
         _ => {
             let invalid = || Fault::Says(1, format!("invalid parameter \"{text}\""));
-            let (who, clean) = network(text).ok_or_else(invalid)?;
-            if !clean {
-                let message = format!("low address bits of {text} are meaningless");
-                call.run.warning(call.directive.at_word(1), message);
-            }
-            who
+            noted(network(text).ok_or_else(invalid)?, call)
         }
     };
     level.core.access.get_or_insert_default().push(AccessRule { allow, who });
     Ok(())
 }
 
+/// The network of the directive's only word; a warning if that has bits outside of its mask.
+pub(super) fn noted((who, clean): (AccessWho, bool), call: &mut Call<'_, '_>) -> AccessWho {
+    if !clean {
+        let message = format!("low address bits of {} are meaningless", call.arg(0));
+        call.run.warning(call.directive.at_word(1), message);
+    }
+    who
+}
+
 /// An address or network, masked; and whether no bits outside the mask were set.
-fn network(text: &str) -> Option<(AccessWho, bool)> {
+pub(super) fn network(text: &str) -> Option<(AccessWho, bool)> {
     let (address, length) = match text.split_once('/') {
         None => (text.parse::<IpAddr>().ok()?, None),
         Some((address, length)) => (address.parse::<IpAddr>().ok()?, Some(length)),

@@ -32,8 +32,6 @@ pub const ROWS: &[Row] = tables! {
         "memcached_pass";
     refused "ngx_http_tunnel_module", "keep nginx for this site":
         "tunnel_pass";
-    refused "ngx_http_realip_module", "trust the balancer's X-Forwarded-For in the app":
-        "set_real_ip_from" "real_ip_header" "real_ip_recursive";
     refused "ngx_http_limit_req_module", "limit requests in the app or the firewall":
         "limit_req" "limit_req_zone" "limit_req_dry_run";
     refused "ngx_http_limit_conn_module", "limit connections in the app or the firewall":

@@ -15,6 +15,7 @@ pub(crate) mod listen;
 mod log;
 mod manners;
 mod proxy;
+mod real_ip;
 pub(crate) mod rewrite;
 pub(crate) mod server_name;
 mod ssl;
@@ -40,6 +41,7 @@ const TABLES: &[&[Row]] = &[
     manners::ROWS,
     body::ROWS,
     access::ROWS,
+    real_ip::ROWS,
     log::ROWS,
     gzip::ROWS,
     headers::ROWS,

@@ -2,6 +2,7 @@
 
 use plan::Template;
 use plan::front::LocationId;
+use plan::front::RealIpPlan;
 use plan::front::location::{
     BodyPlan, GzipPlan, Handler, IfModifiedSince, LocationPlan, Manners, Precompressed, RootPlan,
     ServerTokens,
@@ -72,6 +73,7 @@ impl Builder<'_, '_> {
             handler: Handler::Static,
             internal: core.internal.unwrap_or(false),
             rewrite: Vec::new(),
+            real_ip: real_ip(&level.real_ip).map(Box::new),
             access: core.access.clone().unwrap_or_default(),
             try_files: Vec::new(),
             root: self.root(core.root.as_ref()),
@@ -124,6 +126,17 @@ impl Builder<'_, '_> {
             timeout: core.body_timeout.unwrap_or(seconds(60)),
         }
     }
+}
+
+fn real_ip(draft: &level::RealIp) -> Option<RealIpPlan> {
+    let trusted = draft.trusted.clone()?;
+    let field = draft.field.clone().unwrap_or_else(|| "X-Real-IP".to_owned());
+    Some(RealIpPlan {
+        trusted,
+        is_list: field.eq_ignore_ascii_case("X-Forwarded-For"),
+        field,
+        recursive: draft.recursive.unwrap_or(false),
+    })
 }
 
 fn gzip(gzip: &level::Gzip) -> GzipPlan {

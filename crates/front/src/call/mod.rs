@@ -107,7 +107,7 @@ pub async fn attempt(
                 | Method::Options
                 | Method::Trace
         ),
-        client: exchange.client.peer.ip(),
+        client: exchange.peer().ip(),
     };
     let mut calling = std::pin::pin!(active.upstreams.call(call, outgoing));
     if let Some(pieces) = pump {

@@ -77,7 +77,7 @@ pub fn write(exchange: &Exchange, level: LogLevel, message: &str, upstream: Opti
     let mut line = begin(&exchange.thread.clock, level, Some(exchange.client.number));
     line.extend_from_slice(message.as_bytes());
     line.extend_from_slice(b", client: ");
-    line.extend_from_slice(exchange.client.address.as_bytes());
+    line.extend_from_slice(exchange.remote_address().as_bytes());
     line.extend_from_slice(b", server: ");
     line.extend_from_slice(exchange.server().first_name.as_bytes());
     line.extend_from_slice(b", request: \"");

@@ -5,12 +5,13 @@
 //! [`LocationPlan`] is complete in itself.
 //!
 //! Rooms: [`http`] (servers and listening), [`location`], [`upstream`] (`proxy_pass`,
-//! `uwsgi_pass`), [`cache`], [`log`], [`rewrite`], [`tls`].
+//! `uwsgi_pass`), [`cache`], [`log`], [`real_ip`], [`rewrite`], [`tls`].
 
 pub mod cache;
 pub mod http;
 pub mod location;
 pub mod log;
+pub mod real_ip;
 pub mod rewrite;
 pub mod tls;
 pub mod upstream;
@@ -23,6 +24,7 @@ pub use cache::{CacheUse, CacheZone};
 pub use http::{ListenPlan, LocationTree, ServerName, ServerPlan};
 pub use location::{Handler, LocationPlan};
 pub use log::{AccessLog, ErrorLog, LogFormat, LogLevel, LogTarget};
+pub use real_ip::RealIpPlan;
 pub use rewrite::RewriteStep;
 pub use tls::TlsPlan;
 pub use upstream::{Group, UpstreamCall};
