@@ -144,7 +144,7 @@ impl Head {
                 )));
             }
         };
-        let (name, value) = (pair.get_item(0)?, pair.get_item(1)?);
+        let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
         let name_span =
             self.push(&name).map_err(|fault| explain(fault, "a response header's name", &name))?;
         let value_span = self.push(&value).map_err(|fault| {
@@ -163,13 +163,14 @@ impl Head {
 
     fn check_field(&mut self, name_span: Span, value_span: Span) -> PyResult<()> {
         let (name, value) = (self.slice(name_span), self.slice(value_span));
-        if name.is_empty() || !name.iter().all(|&byte| is_token(byte)) {
+        let is_token = name.iter().fold(true, |is, byte| is & IS_TOKEN[usize::from(*byte)]);
+        if name.is_empty() || !is_token {
             return Err(PyValueError::new_err(format!(
                 "not a header name: `{}`",
                 name.escape_ascii()
             )));
         }
-        if value.iter().any(|&byte| is_control(byte)) {
+        if value.iter().fold(false, |is, byte| is | is_control(*byte)) {
             return Err(PyValueError::new_err(format!(
                 "control character in the value of response header `{}`: `{}`",
                 name.escape_ascii(),
@@ -242,7 +243,8 @@ fn length(value: &[u8]) -> Option<u64> {
     if digits.is_empty() || digits.len() > 19 || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    // Nineteen digits fit.
+    Some(digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
 }
 
 /// Control characters other than the tab (RFC 9110 section 5.5).
@@ -251,9 +253,21 @@ fn is_control(byte: u8) -> bool {
 }
 
 /// Characters of a field name (RFC 9110 section 5.6.2).
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
+const IS_TOKEN: [bool; 256] = {
+    let others = b"!#$%&'*+-.^_`|~";
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 fn explain(fault: TextFault, what: &str, object: &Bound<'_, PyAny>) -> PyErr {
     match fault {
