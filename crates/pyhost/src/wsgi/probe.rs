@@ -221,7 +221,7 @@ impl Responder for Recorder {
         self.status = Some(parts.status);
         self.reason = parts.reason.to_vec();
         self.headers =
-            parts.headers.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+            parts.fields.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
         self.content_length = parts.content_length;
         self.add_content_length = parts.add_content_length;
         self.keep(first)

@@ -15,6 +15,7 @@ use super::own::{Own, Tools};
 use super::response::Failure;
 use super::{raw, report, uwsgi_module};
 use crate::exchange::{Input as Body, Request, Responder, ResponseParts, Served};
+use crate::fields::Fields;
 
 /// Serves one request: never panics, never raises, and ends or aborts the response on every
 /// path, unless the client has gone.
@@ -180,7 +181,7 @@ fn refuse(py: Python<'_>, responder: &mut dyn Responder) -> Served {
     let parts = ResponseParts {
         status: 500,
         reason: b"Internal Server Error",
-        headers: &[],
+        fields: &Fields::default(),
         content_length: Some(0),
         add_content_length: true,
     };
