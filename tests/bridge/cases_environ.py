@@ -124,6 +124,34 @@ def equal_and_changed_values_are_both_right():
 
 
 @case
+def variables_that_come_and_go_leave_nothing_behind():
+    plain_environ = environ_of()
+    for turn in range(60):
+        changes = [(f"HTTP_X_{number}", f"{turn // 2}") for number in range(turn % 7)]
+        if turn % 3 == 0:
+            changes += [("HTTP_COOKIE", f"c={turn}"), ("HTTP_AUTHORIZATION", f"a{turn}"), ("HTTP_X_LONG", "l" * turn * 20)]
+        environ = environ_of(*changes)
+        assert all(environ[name] == value for name, value in changes), turn
+        assert environ.keys() == plain_environ.keys() | dict(changes).keys(), turn
+
+
+@case
+def a_variable_that_goes_has_its_default_again():
+    assert environ_of(("SCRIPT_NAME", "/s"), ("SERVER_PORT", "81"))["SERVER_PORT"] == "81"
+    environ = environ_of(drop=["SERVER_PORT"])
+    assert (environ["SCRIPT_NAME"], environ["SERVER_PORT"]) == ("", "80")
+
+
+@case
+def a_repeated_variable_is_not_repeated_in_the_next_request():
+    for _ in range(3):
+        assert environ_of(("HTTP_X_L", "1"), ("HTTP_X_L", "2"))["HTTP_X_L"] == "1, 2"
+        assert environ_of(("HTTP_X_L", "1"))["HTTP_X_L"] == "1"
+        assert environ_of(("FOO", "1"), ("FOO", "2"))["FOO"] == "2"
+        assert environ_of(("FOO", "1"))["FOO"] == "1"
+
+
+@case
 def more_names_than_are_remembered_still_arrive():
     many = [(f"HTTP_X_{number}", str(number)) for number in range(2000)]
     environ = environ_of(*many)

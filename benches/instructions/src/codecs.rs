@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use bytes::BytesMut;
 use message::{BodyLength, Header, RequestHead, ResponseHead, Version};
-use proto::cgi::{ConnectionFacts, push_request_vars};
+use proto::cgi::{ConnectionFacts, RequestFacts, push_request_vars};
 use proto::http1::{
     Chunk, ChunkedDecoder, ConnectionField, RequestLimits, RequestReader, ResponseFraming,
     ResponseReader, ResponseStyle, write_request_head, write_response_head,
@@ -96,24 +96,26 @@ pub fn response_head_written(count: usize) -> Option<()> {
     Some(())
 }
 
-fn facts() -> ConnectionFacts<'static> {
-    ConnectionFacts {
+fn connection_vars() -> Option<Vec<u8>> {
+    let facts = ConnectionFacts {
         server_name: b"www.example.org",
         server_port: b"80",
         remote_addr: b"192.0.2.17",
         remote_port: b"51234",
         https: false,
-        dechunked_bytes: None,
-    }
+    };
+    facts.vars().ok()
 }
 
 /// What `environ` is made of: the request as CGI variables.
 pub fn cgi_variables(count: usize) -> Option<()> {
     let head = read_request(&mut BytesMut::new(), &RequestLimits::for_app(HEAD_BYTES_MAX))?;
+    let connection_vars = connection_vars()?;
+    let facts = RequestFacts { connection_vars: &connection_vars, dechunked_bytes: None };
     let mut out = Vec::with_capacity(HEAD_BYTES_MAX);
     for _ in 0..count {
         out.clear();
-        push_request_vars(&mut out, black_box(&head), &facts()).ok()?;
+        push_request_vars(&mut out, black_box(&head), &facts).ok()?;
         black_box(&out);
     }
     Some(())
@@ -123,7 +125,9 @@ pub fn cgi_variables(count: usize) -> Option<()> {
 pub fn uwsgi_packet_read(count: usize) -> Option<()> {
     let head = read_request(&mut BytesMut::new(), &RequestLimits::for_app(HEAD_BYTES_MAX))?;
     let mut coded = Vec::new();
-    push_request_vars(&mut coded, &head, &facts()).ok()?;
+    let connection_vars = connection_vars()?;
+    let facts = RequestFacts { connection_vars: &connection_vars, dechunked_bytes: None };
+    push_request_vars(&mut coded, &head, &facts).ok()?;
     let packet = [&packet_head(0, 0, coded.len()).ok()?[..], &coded].concat();
     let mut buffer = BytesMut::with_capacity(HEAD_BYTES_MAX);
     for _ in 0..count {

@@ -6,7 +6,7 @@ use message::{HeaderField, KnownHeader, RequestHead, Slice, Version};
 use crate::http1::ScannedHead;
 use crate::uwsgi::{TooLong, push_var};
 
-/// What the variables say that does not stand in the request's head.
+/// What the variables say of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionFacts<'a> {
     /// SERVER_NAME: the machine's name.
@@ -19,9 +19,36 @@ pub struct ConnectionFacts<'a> {
     pub remote_port: &'a [u8],
     /// HTTPS=on and wsgi.url_scheme.
     pub https: bool,
+}
+
+/// What the variables say that does not stand in the request's head.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestFacts<'a> {
+    /// The variables of its connection ([`ConnectionFacts::vars`]).
+    pub connection_vars: &'a [u8],
     /// Length of a body that came in chunks and has been read whole: it becomes CONTENT_LENGTH,
     /// and the coding is not mentioned.
     pub dechunked_bytes: Option<u64>,
+}
+
+impl ConnectionFacts<'_> {
+    /// The variables that all requests of the connection have.
+    ///
+    /// # Errors
+    /// If a value is longer than the coding can express (65,535 bytes).
+    pub fn vars(&self) -> Result<Vec<u8>, TooLong> {
+        let mut out = Vec::new();
+        push_var(&mut out, b"SERVER_NAME", self.server_name)?;
+        push_var(&mut out, b"SERVER_PORT", self.server_port)?;
+        push_var(&mut out, b"REMOTE_ADDR", self.remote_addr)?;
+        if !self.remote_port.is_empty() {
+            push_var(&mut out, b"REMOTE_PORT", self.remote_port)?;
+        }
+        if self.https {
+            push_var(&mut out, b"HTTPS", b"on")?;
+        }
+        Ok(out)
+    }
 }
 
 /// Appends the variables of a request.
@@ -31,7 +58,7 @@ pub struct ConnectionFacts<'a> {
 pub fn push_request_vars(
     out: &mut Vec<u8>,
     head: &RequestHead,
-    facts: &ConnectionFacts<'_>,
+    facts: &RequestFacts<'_>,
 ) -> Result<(), TooLong> {
     let parts = Parts {
         bytes: &head.bytes,
@@ -56,7 +83,7 @@ pub fn push_scanned_vars(
     bytes: &[u8],
     head: &ScannedHead,
     fields: &[HeaderField],
-    facts: &ConnectionFacts<'_>,
+    facts: &RequestFacts<'_>,
 ) -> Result<(), TooLong> {
     let parts = Parts {
         bytes,
@@ -114,7 +141,7 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    fn push(&self, out: &mut Vec<u8>, facts: &ConnectionFacts<'_>) -> Result<(), TooLong> {
+    fn push(&self, out: &mut Vec<u8>, facts: &RequestFacts<'_>) -> Result<(), TooLong> {
         push_var(out, b"REQUEST_METHOD", self.method.of(self.bytes))?;
         self.push_request_uri(out)?;
         let path = self.path.of(self.bytes);
@@ -122,15 +149,7 @@ impl Parts<'_> {
         push_var(out, b"QUERY_STRING", self.query.of(self.bytes))?;
         push_var(out, b"SERVER_PROTOCOL", self.version.text().as_bytes())?;
         push_var(out, b"SCRIPT_NAME", b"")?;
-        push_var(out, b"SERVER_NAME", facts.server_name)?;
-        push_var(out, b"SERVER_PORT", facts.server_port)?;
-        push_var(out, b"REMOTE_ADDR", facts.remote_addr)?;
-        if !facts.remote_port.is_empty() {
-            push_var(out, b"REMOTE_PORT", facts.remote_port)?;
-        }
-        if facts.https {
-            push_var(out, b"HTTPS", b"on")?;
-        }
+        out.extend_from_slice(facts.connection_vars);
         if let Some(bytes) = facts.dechunked_bytes {
             let mut digits = itoa::Buffer::new();
             push_var(out, b"CONTENT_LENGTH", digits.format(bytes).as_bytes())?;
@@ -156,7 +175,7 @@ impl Parts<'_> {
     }
 
     /// Repeated fields become one variable: Cookie joined by `; `, the others by `, `.
-    fn push_fields(&self, out: &mut Vec<u8>, facts: &ConnectionFacts<'_>) -> Result<(), TooLong> {
+    fn push_fields(&self, out: &mut Vec<u8>, facts: &RequestFacts<'_>) -> Result<(), TooLong> {
         // One bit per name's first letter and length: most requests repeat no field, and find
         // that out without comparing names.
         let mut seen = 0u64;

@@ -121,6 +121,7 @@ impl<'a> Iterator for Vars<'a> {
 ///
 /// # Errors
 /// If the name or the value is too long; then nothing is appended.
+#[inline]
 pub fn push_var(out: &mut Vec<u8>, key: &[u8], value: &[u8]) -> Result<(), TooLong> {
     let key_bytes = u16::try_from(key.len()).map_err(|_| TooLong)?;
     let value_bytes = u16::try_from(value.len()).map_err(|_| TooLong)?;

@@ -7,7 +7,9 @@ mod support;
 use std::collections::BTreeMap;
 
 use bytes::BytesMut;
-use proto::cgi::{ConnectionFacts, push_percent_decoded, push_request_vars, push_scanned_vars};
+use proto::cgi::{
+    ConnectionFacts, RequestFacts, push_percent_decoded, push_request_vars, push_scanned_vars,
+};
 use proto::http1::{RequestLimits, RequestReader, scan_request};
 use proto::uwsgi::{
     Packet, PacketError, TooLong, is_command_variable, next_packet, packet_head, push_var, vars,
@@ -102,18 +104,23 @@ const FACTS: ConnectionFacts<'_> = ConnectionFacts {
     remote_addr: b"10.0.0.1",
     remote_port: b"4711",
     https: false,
-    dechunked_bytes: None,
 };
 
-fn variables(request: &[u8], facts: &ConnectionFacts<'_>) -> BTreeMap<String, String> {
+fn variables(
+    request: &[u8],
+    connection: &ConnectionFacts<'_>,
+    dechunked_bytes: Option<u64>,
+) -> BTreeMap<String, String> {
+    let connection_vars = connection.vars().unwrap();
+    let facts = RequestFacts { connection_vars: &connection_vars, dechunked_bytes };
     let limits = RequestLimits::for_app(4096);
     let mut buffer = BytesMut::from(request);
     let head = RequestReader::new().next_head(&mut buffer, &limits).unwrap().unwrap();
     let mut out = Vec::new();
-    push_request_vars(&mut out, &head, facts).unwrap();
+    push_request_vars(&mut out, &head, &facts).unwrap();
     let (mut fields, mut scanned) = (Vec::new(), Vec::new());
     let head = scan_request(request, &limits, &mut fields).unwrap().unwrap();
-    push_scanned_vars(&mut scanned, request, &head, &fields, facts).unwrap();
+    push_scanned_vars(&mut scanned, request, &head, &fields, &facts).unwrap();
     assert_eq!(out, scanned, "the two doors lead to the same room");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let pairs: Vec<_> = vars(&out).map(Result::unwrap).collect();
@@ -126,7 +133,7 @@ fn variables(request: &[u8], facts: &ConnectionFacts<'_>) -> BTreeMap<String, St
 fn a_request_becomes_the_variables_that_uwsgi_makes() {
     let request = b"POST /a%20b/%C3%A9?x=%20 HTTP/1.1\r\nHost: h:5000\r\nX-A: 1\r\nCookie: a=1\r\n\
         x-a: 2\r\nCookie: b=2\r\nContent-Type: t/x\r\nContent-Length: 2\r\n\r\n";
-    let map = variables(request, &FACTS);
+    let map = variables(request, &FACTS, None);
     let expected = [
         ("CONTENT_LENGTH", "2"),
         ("CONTENT_TYPE", "t/x"),
@@ -151,8 +158,7 @@ fn a_request_becomes_the_variables_that_uwsgi_makes() {
 #[test]
 fn an_absolute_target_names_the_host_and_a_dechunked_body_its_length() {
     let request = b"POST http://b/x?y HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let facts = ConnectionFacts { https: true, dechunked_bytes: Some(7), ..FACTS };
-    let map = variables(request, &facts);
+    let map = variables(request, &ConnectionFacts { https: true, ..FACTS }, Some(7));
     assert_eq!(map["HTTP_HOST"], "b");
     assert_eq!(map["REQUEST_URI"], "/x?y");
     assert_eq!((map["CONTENT_LENGTH"].as_str(), map["HTTPS"].as_str()), ("7", "on"));

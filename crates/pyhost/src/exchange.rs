@@ -11,6 +11,8 @@ use std::os::fd::BorrowedFd;
 use bytes::Bytes;
 use pyo3::Python;
 
+use crate::fields::Fields;
+
 /// A request as the bridge sees it: CGI variables and a body.
 pub struct Request<'a> {
     /// CGI variables in the coding of the uwsgi protocol (u16 length and key, u16 length and
@@ -58,9 +60,9 @@ pub struct ResponseParts<'a> {
     pub status: u16,
     /// Reason phrase as the app wrote it.
     pub reason: &'a [u8],
-    /// Name and value of every field, in the app's order; no hop-by-hop fields, no CR, LF, NUL.
-    pub headers: &'a [(&'a [u8], &'a [u8])],
-    /// The app's own Content-Length, if it sent one (it is also in `headers`), or the length of
+    /// Every field, in the app's order; no hop-by-hop fields, no CR, LF, NUL.
+    pub fields: &'a Fields,
+    /// The app's own Content-Length, if it sent one (it is also in `fields`), or the length of
     /// the body if the bridge knows it is complete.
     pub content_length: Option<u64>,
     /// The app sent no Content-Length but the bridge knows it: the transport adds the field.

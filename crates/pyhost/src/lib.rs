@@ -3,7 +3,8 @@
 //! This crate becomes one extension module, loaded by the app's own interpreter. It is the only
 //! crate that knows PyO3.
 //!
-//! Rooms: [`exchange`] (what the bridge asks of a transport), `wsgi/` (the bridge: environ,
+//! Rooms: [`exchange`] (what the bridge asks of a transport), [`fields`] (a response's header
+//! fields between the two), `wsgi/` (the bridge: environ,
 //! input, start_response, the response iterable), `worker/` (the event loop, one transport per
 //! protocol), `nursery` (imports the app once, forks workers).
 //!
@@ -11,6 +12,7 @@
 //! nothing a client sends is looked at before the worker has been forked.
 
 pub mod exchange;
+pub mod fields;
 mod nursery;
 mod worker;
 pub mod wsgi;

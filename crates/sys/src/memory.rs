@@ -113,6 +113,7 @@ impl SharedWords {
     ///
     /// # Panics
     /// If `index` is not below [`SharedWords::len`]: the caller's own arithmetic is wrong.
+    #[inline]
     pub fn at(&self, index: usize) -> &AtomicU64 {
         assert!(index < self.words, "word {index} of {}", self.words);
         // SAFETY: inside the mapping (checked above), page-aligned start, alive as long as self;
@@ -125,6 +126,7 @@ impl SharedWords {
     ///
     /// # Panics
     /// If the bytes do not fit: the caller's own arithmetic is wrong.
+    #[inline]
     pub fn copy_in(&self, at: usize, bytes: &[u8]) {
         self.check_range(at, bytes.len());
         // SAFETY: inside the mapping (checked above), which `bytes`, a Rust slice, cannot overlap.
@@ -140,6 +142,7 @@ impl SharedWords {
     ///
     /// # Panics
     /// If there are not so many bytes: the caller's own arithmetic is wrong.
+    #[inline]
     pub fn copy_out(&self, at: usize, out: &mut [u8]) {
         self.check_range(at, out.len());
         // SAFETY: as in `copy_in`.

@@ -329,7 +329,7 @@ impl Responder for ChannelResponder<'_> {
         let mut head = std::mem::take(self.buffer);
         head.clear();
         ReplyHead::begin(&mut head, parts.status, parts.reason);
-        for (name, value) in parts.headers {
+        for (name, value) in parts.fields.iter() {
             ReplyHead::field(&mut head, name, value);
         }
         if let Some(bytes) = parts.content_length.filter(|_| parts.add_content_length) {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use plan::app::Protocol;
+use proto::cgi::ConnectionFacts;
 use sys::epoll::Interest;
 use sys::socket;
 
@@ -96,8 +97,8 @@ pub struct Connection {
     is_near: bool,
     /// REMOTE_ADDR; empty on Unix sockets.
     pub remote_addr: String,
-    /// REMOTE_PORT.
-    pub remote_port: String,
+    /// The variables that all its requests have, coded.
+    pub(super) vars: Vec<u8>,
     pub(super) local: Arc<Local>,
     pub(super) stage: Stage,
     /// Received, not yet taken by a request.
@@ -110,13 +111,26 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// An accepted connection.
-    pub fn new(token: u64, socket: OwnedFd, peer: socket::Peer, local: Arc<Local>) -> Connection {
+    /// An accepted connection; `server_name` is this machine's.
+    pub fn new(
+        token: u64,
+        socket: OwnedFd,
+        peer: socket::Peer,
+        local: Arc<Local>,
+        server_name: &str,
+    ) -> Connection {
         let is_near =
             matches!(peer, socket::Peer::Inet(it) if it.ip().to_canonical().is_loopback());
         let (remote_addr, remote_port) = match peer {
             socket::Peer::Inet(address) => (address.ip().to_string(), address.port().to_string()),
             socket::Peer::Unix => (String::new(), String::new()),
+        };
+        let facts = ConnectionFacts {
+            server_name: server_name.as_bytes(),
+            server_port: local.port.as_bytes(),
+            remote_addr: remote_addr.as_bytes(),
+            remote_port: remote_port.as_bytes(),
+            https: false,
         };
         Connection {
             token,
@@ -126,8 +140,9 @@ impl Connection {
             is_followed: false,
             may_hold: false,
             is_near,
+            // Names of machines, addresses and ports are short.
+            vars: facts.vars().unwrap_or_default(),
             remote_addr,
-            remote_port,
             local,
             stage: Stage::Head(PartialHead::default()),
             input: BytesMut::new(),

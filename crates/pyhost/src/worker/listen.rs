@@ -54,7 +54,9 @@ impl Worker {
         match socket::accept(listener.fd()) {
             Ok((fd, peer)) => {
                 let token = lock(&self.table).admit(fd.as_raw_fd());
-                Some(Box::new(Connection::new(token, fd, peer, Arc::clone(&listener.local))))
+                let local = Arc::clone(&listener.local);
+                let server_name = &self.settings.server_name;
+                Some(Box::new(Connection::new(token, fd, peer, local, server_name)))
             }
             Err(error) => {
                 let code = error.raw_os_error();

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use message::{BodyLength, HeaderField, Method, Version};
 use plan::app::Protocol;
-use proto::cgi::{ConnectionFacts, push_scanned_vars};
+use proto::cgi::{RequestFacts, push_scanned_vars};
 use proto::http1::{RequestScan, ScannedHead};
 use proto::uwsgi::{self, PacketError};
 use sys::socket;
@@ -211,13 +211,13 @@ impl Connection {
                 return self.begin_body(incoming, expect_continue, scratch, settings);
             }
             _ => {
-                return match self.make_vars(bytes, head, None, scratch, settings) {
+                return match self.make_vars(bytes, head, None, scratch) {
                     Some(vars) => self.ready(ReadyRequest { vars, input: Input::Empty, manner }),
                     None => self.refuse(431, "a header field is too long", scratch, settings),
                 };
             }
         };
-        let Some(vars) = self.make_vars(bytes, head, None, scratch, settings) else {
+        let Some(vars) = self.make_vars(bytes, head, None, scratch) else {
             return self.refuse(431, "a header field is too long", scratch, settings);
         };
         let incoming = Incoming { manner, vars, head: None, body, began_ms: 0 };
@@ -267,7 +267,7 @@ impl Connection {
         let Incoming { manner, mut vars, head, body, .. } = *incoming;
         if let Some((bytes, head, fields)) = head {
             scratch.fields = fields;
-            match self.make_vars(&bytes, &head, Some(body.bytes()), scratch, settings) {
+            match self.make_vars(&bytes, &head, Some(body.bytes()), scratch) {
                 Some(made) => vars = made,
                 None => return self.refuse(431, "a header field is too long", scratch, settings),
             }
@@ -292,18 +292,10 @@ impl Connection {
         head: &ScannedHead,
         dechunked_bytes: Option<u64>,
         scratch: &mut Scratch,
-        settings: &Settings,
     ) -> Option<Vec<u8>> {
         let mut vars = std::mem::take(&mut scratch.vars);
         vars.clear();
-        let facts = ConnectionFacts {
-            server_name: settings.server_name.as_bytes(),
-            server_port: self.local.port.as_bytes(),
-            remote_addr: self.remote_addr.as_bytes(),
-            remote_port: self.remote_port.as_bytes(),
-            https: false,
-            dechunked_bytes,
-        };
+        let facts = RequestFacts { connection_vars: &self.vars, dechunked_bytes };
         push_scanned_vars(&mut vars, bytes, head, &scratch.fields, &facts).ok()?;
         Some(vars)
     }

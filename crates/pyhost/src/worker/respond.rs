@@ -15,6 +15,7 @@ use super::harakiri::{Flight, may_begin};
 use super::read::Manner;
 use super::wait::{For, wait_detached};
 use crate::exchange::{Responder, ResponseParts, SendError};
+use crate::fields::Fields;
 
 /// Up to here a piece is copied behind its chunk's size line; longer ones go as they are.
 const COPIED_BYTES_MAX: usize = 16 * 1024;
@@ -105,12 +106,7 @@ impl<'a> StreamResponder<'a> {
         out.push(b' ');
         out.extend_from_slice(parts.reason);
         out.extend_from_slice(b"\r\n");
-        for (name, value) in parts.headers {
-            out.extend_from_slice(name);
-            out.extend_from_slice(b": ");
-            out.extend_from_slice(value);
-            out.extend_from_slice(b"\r\n");
-        }
+        out.extend_from_slice(parts.fields.lines());
         if let Some(bytes) = parts.content_length.filter(|_| parts.add_content_length && !bodiless)
         {
             out.extend_from_slice(b"Content-Length: ");
@@ -287,7 +283,7 @@ impl Responder for StreamResponder<'_> {
         let parts = ResponseParts {
             status,
             reason: reason.as_bytes(),
-            headers: &[(b"Content-Type", b"text/plain")],
+            fields: &Fields::of(&[(b"Content-Type", b"text/plain")]),
             content_length: Some(text.len() as u64),
             add_content_length: true,
         };

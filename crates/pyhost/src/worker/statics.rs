@@ -12,6 +12,7 @@ use plan::app::StaticMap;
 use pyo3::Python;
 
 use crate::exchange::{Responder, ResponseParts, Served};
+use crate::fields::Fields;
 
 /// Answers with a file if one of the maps has it; `None` leaves the request to the app.
 pub fn serve(
@@ -42,17 +43,17 @@ pub fn serve(
         .and_then(|text| httpdate::parse_http_date(text).ok())
         .is_some_and(|since| whole_seconds(modified) <= since);
     let length = metadata.len().to_string();
-    let mut headers: Vec<(&[u8], &[u8])> = Vec::with_capacity(3);
+    let mut fields = Fields::default();
     if !unchanged {
-        headers.push((b"Content-Type", content_type(&found).as_bytes()));
-        headers.push((b"Content-Length", length.as_bytes()));
+        fields.push(b"Content-Type", content_type(&found).as_bytes());
+        fields.push(b"Content-Length", length.as_bytes());
     }
-    headers.push((b"Last-Modified", date.as_bytes()));
+    fields.push(b"Last-Modified", date.as_bytes());
     let bare = unchanged || metadata.len() == 0 || method == b"HEAD";
     let parts = ResponseParts {
         status: if unchanged { 304 } else { 200 },
         reason: if unchanged { b"Not Modified" } else { b"OK" },
-        headers: &headers,
+        fields: &fields,
         content_length: (!unchanged).then_some(metadata.len()),
         add_content_length: false,
     };
@@ -61,11 +62,11 @@ pub fn serve(
     if sent.is_ok() && !bare {
         sent = responder.file(py, file.as_fd(), 0, metadata.len()).and_then(|()| responder.end(py));
     }
-    let header_bytes = headers.iter().map(|(name, value)| name.len() + value.len() + 4);
+    let status_line = b"HTTP/1.1 200 \r\n".len() + parts.reason.len();
     Some(Served {
         status: parts.status,
-        header_count: headers.len() as u32,
-        header_bytes: header_bytes.sum::<usize>() as u64 + 17 + parts.reason.len() as u64 - 2,
+        header_count: fields.count() as u32,
+        header_bytes: (status_line + fields.lines().len()) as u64,
         body_bytes: if bare || sent.is_err() { 0 } else { metadata.len() },
         via_sendfile: !bare,
         ..Served::default()

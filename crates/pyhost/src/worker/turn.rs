@@ -21,7 +21,7 @@ use super::statics;
 use super::table::{CONNECTION_BIT, NEVER};
 use super::{CONTROL, FIRST_LISTENER, FIRST_REPLY, QUEUE, WAKE, Worker};
 use crate::exchange::{Request, Served};
-use crate::wsgi;
+use crate::wsgi::{self, Own};
 use plan::app::Protocol;
 use proto::channel::REQUEST_BYTES_MAX;
 
@@ -95,6 +95,8 @@ struct Thread<'a> {
     /// Whether it is this thread that looks for work; always, if there is only one.
     leads: bool,
     scratch: Scratch,
+    /// What the bridge keeps between requests.
+    own: Own,
     /// Datagrams of the private queue.
     room: Vec<u8>,
     /// Response heads and log lines.
@@ -113,6 +115,7 @@ pub fn run(py: Python<'_>, worker: &Worker, core: u32) {
         core,
         leads: worker.lead.is_none(),
         scratch: Scratch::new(),
+        own: Own::new(core),
         room: vec![0; if worker.queue.is_some() { REQUEST_BYTES_MAX } else { 0 }],
         buffer: Vec::with_capacity(4096),
         began_ms: 0,
@@ -555,7 +558,7 @@ impl Thread<'_> {
             None => {
                 let direct = manner.protocol == Protocol::Http;
                 let request = Request { vars: &vars, input, direct };
-                wsgi::serve(py, &worker.app, request, &mut responder)
+                wsgi::serve(py, &worker.app, &mut self.own, request, &mut responder)
             }
         };
         let (after, pieces) = responder.finish();
@@ -601,7 +604,7 @@ impl Thread<'_> {
             Some(served) => served,
             None => {
                 let request = Request { vars, input: request.input, direct: false };
-                wsgi::serve(py, &worker.app, request, &mut responder)
+                wsgi::serve(py, &worker.app, &mut self.own, request, &mut responder)
             }
         };
         let (pieces, front_gone) = responder.finish(py);

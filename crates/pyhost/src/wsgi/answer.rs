@@ -6,7 +6,7 @@ use pyo3::types::{PyList, PyTuple};
 
 use super::exchange::{Exchange, not_bytes};
 use super::file_wrapper::{self, FileWrapper};
-use super::response::{Failure, Sent};
+use super::response::{Failure, Sent, State};
 use super::{raw, report};
 
 /// How the app kept to the rules.
@@ -24,20 +24,24 @@ pub enum Outcome {
 /// The response is not ended: the caller must [`super::response::State::fail`] it. The answer
 /// has been closed all the same.
 pub fn send(exchange: &Exchange, answer: &Bound<'_, PyAny>) -> Result<Outcome, Failure> {
-    let outcome = send_pieces(exchange, answer)
-        .and_then(|outcome| exchange.step()?.finish(answer.py()).map(|()| outcome));
+    let outcome = match single_piece(answer) {
+        Some(piece) => send_whole(exchange, &piece),
+        None => send_pieces(exchange, answer)
+            .and_then(|outcome| exchange.step()?.finish(answer.py()).map(|()| outcome)),
+    };
     close(answer);
     outcome
 }
 
+/// Sends a body of one piece and ends the response.
+fn send_whole(exchange: &Exchange, piece: &Bound<'_, PyAny>) -> Result<Outcome, Failure> {
+    let mut state = exchange.step()?;
+    let sent = send_piece(&mut state, piece, true)?;
+    state.finish(piece.py())?;
+    Ok(if sent == Sent::Cut { Outcome::TooMuchBody } else { Outcome::Kept })
+}
+
 fn send_pieces(exchange: &Exchange, answer: &Bound<'_, PyAny>) -> Result<Outcome, Failure> {
-    if let Some(piece) = single_piece(answer) {
-        return send_one(exchange, &piece, true);
-    }
-    if raw::bytes_of(answer).is_some() {
-        // Iterating would give integers; uWSGI takes it for the body.
-        return send_one(exchange, answer, true);
-    }
     let wrapper = answer.cast_exact::<FileWrapper>();
     if let Some(file) = wrapper.ok().and_then(file_wrapper::plain_file) {
         let mut state = exchange.step()?;
@@ -60,7 +64,7 @@ fn send_pieces(exchange: &Exchange, answer: &Bound<'_, PyAny>) -> Result<Outcome
                 None => Ok(Outcome::Kept),
             };
         };
-        match send_piece(exchange, &piece, std::mem::take(&mut alone))? {
+        match send_piece(&mut *exchange.step()?, &piece, std::mem::take(&mut alone))? {
             Sent::More => {}
             Sent::NoBody => return Ok(Outcome::Kept),
             Sent::Cut => return Ok(Outcome::TooMuchBody),
@@ -68,34 +72,24 @@ fn send_pieces(exchange: &Exchange, answer: &Bound<'_, PyAny>) -> Result<Outcome
     }
 }
 
-/// The only item of a list or tuple, if that is `bytes`: the fast way.
+/// The body, if it is one piece: the only item of a list or tuple, or `bytes` themselves, for
+/// which uWSGI takes them too; iterating would give integers.
 fn single_piece<'py>(answer: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
     let piece = if let Ok(list) = answer.cast_exact::<PyList>() {
         (list.len() == 1).then(|| list.get_item(0).ok())??
-    } else {
-        let tuple = answer.cast_exact::<PyTuple>().ok()?;
+    } else if let Ok(tuple) = answer.cast_exact::<PyTuple>() {
         (tuple.len() == 1).then(|| tuple.get_item(0).ok())??
+    } else {
+        answer.clone()
     };
     raw::bytes_of(&piece).is_some().then_some(piece)
 }
 
-fn send_one(
-    exchange: &Exchange,
-    piece: &Bound<'_, PyAny>,
-    alone: bool,
-) -> Result<Outcome, Failure> {
-    match send_piece(exchange, piece, alone)? {
-        Sent::More | Sent::NoBody => Ok(Outcome::Kept),
-        Sent::Cut => Ok(Outcome::TooMuchBody),
-    }
-}
-
 /// Sends one item; `alone`: it is all there is.
-fn send_piece(exchange: &Exchange, piece: &Bound<'_, PyAny>, alone: bool) -> Result<Sent, Failure> {
+fn send_piece(state: &mut State, piece: &Bound<'_, PyAny>, alone: bool) -> Result<Sent, Failure> {
     let Some(bytes) = raw::bytes_of(piece) else {
         return Err(not_bytes(piece).into());
     };
-    let mut state = exchange.step()?;
     if bytes.is_empty() {
         // It must not trigger the head; but HEAD needs no more than to know that there is one.
         return Ok(if state.has_head() && state.bodyless() { Sent::NoBody } else { Sent::More });
@@ -112,7 +106,7 @@ fn count(exchange: &Exchange, answer: &Bound<'_, PyAny>) -> Result<Option<usize>
         return Ok(None);
     }
     let typed = answer.get_type();
-    if !typed.hasattr("__len__").unwrap_or(false) {
+    if !typed.hasattr(pyo3::intern!(answer.py(), "__len__")).unwrap_or(false) {
         return Ok(None);
     }
     Ok(answer.len().ok())

@@ -1,13 +1,10 @@
 //! The app of a worker: what was loaded, where it is mounted, what every request shares.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use plan::app::AppPlan;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyString};
 
-use super::environ::{Facts, Memory};
-use super::exchange::Exchange;
+use super::environ::Facts;
 use super::file_wrapper;
 use super::input::Input;
 use super::load::{self, Mount};
@@ -33,27 +30,8 @@ pub struct App {
     mounts: Vec<Mount>,
     failures: Vec<LoadFailure>,
     manage_script_name: bool,
-    /// Copied for each request.
+    /// What the `environ` of every request starts with.
     pub(super) template: Py<PyDict>,
-    /// `wsgi.input` of requests without a body: it has no state worth having twice.
-    pub(super) empty_input: Py<Input>,
-    /// What idle request threads left behind. The lock is held for a push or a pop only.
-    spares: Mutex<Spares>,
-}
-
-/// What a request needs and the next one can use again.
-pub(super) struct Spare {
-    pub memory: Memory,
-    pub exchange: Py<Exchange>,
-    pub start_response: Py<PyAny>,
-    /// `uwsgi.core`: no two requests under way have the same one.
-    pub core: Py<PyAny>,
-}
-
-#[derive(Default)]
-struct Spares {
-    idle: Vec<Spare>,
-    made: usize,
 }
 
 impl App {
@@ -120,8 +98,6 @@ impl App {
             failures,
             manage_script_name: plan.manage_script_name,
             template: template(py, plan)?.unbind(),
-            empty_input: Py::new(py, Input::new(Body::Empty))?,
-            spares: Mutex::new(Spares::default()),
         })
     }
 
@@ -159,36 +135,6 @@ impl App {
         let at = self.mounts.iter().position(|other| std::ptr::eq(other, mount));
         at.and_then(|at| u32::try_from(at).ok())
     }
-
-    pub(super) fn take_spare(&self, py: Python<'_>) -> PyResult<Spare> {
-        if let Some(spare) = self.spares().idle.pop() {
-            return Ok(spare);
-        }
-        let (exchange, start_response) = Exchange::make(py)?;
-        let mut spares = self.spares();
-        let core = spares.made.into_pyobject(py)?.into_any().unbind();
-        spares.made += 1;
-        Ok(Spare { memory: Memory::default(), exchange, start_response, core })
-    }
-
-    /// Takes back what a request used. What the app still refers to is made anew.
-    pub(super) fn return_spare(&self, py: Python<'_>, mut spare: Spare) {
-        if !spare.exchange.get().is_unshared(py, &spare.start_response) {
-            spare.exchange.get().discard(py);
-            match Exchange::make(py) {
-                Ok((exchange, start_response)) => {
-                    spare.exchange = exchange;
-                    spare.start_response = start_response;
-                }
-                Err(_) => return,
-            }
-        }
-        self.spares().idle.push(spare);
-    }
-
-    fn spares(&self) -> MutexGuard<'_, Spares> {
-        self.spares.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// `path` is the mount point or lies below it.
@@ -217,7 +163,8 @@ fn template<'py>(py: Python<'py>, plan: &AppPlan) -> PyResult<Bound<'py, PyDict>
     set("SERVER_PROTOCOL", text("HTTP/1.1"))?;
     set("wsgi.version", (1, 0).into_pyobject(py)?.into_any())?;
     set("wsgi.url_scheme", text("http"))?;
-    set("wsgi.input", py.None().into_bound(py))?;
+    // That of requests without a body: it has no state worth having twice.
+    set("wsgi.input", Bound::new(py, Input::new(Body::Empty))?.into_any())?;
     set("wsgi.errors", errors(py)?)?;
     set("wsgi.multithread", truth(plan.threads > 1))?;
     set("wsgi.multiprocess", truth(plan.processes > 1))?;

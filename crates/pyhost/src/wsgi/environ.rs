@@ -1,8 +1,9 @@
 //! From a request's variables to `environ`.
 //!
-//! A template dict is copied for each request; the keys of variables are made once and kept with
-//! their hashes; a value that equals the one of the last request (host, user agent, …) is used
-//! again instead of being made again.
+//! A thread keeps a dict with the variables of its last request. For the next one it is brought up
+//! to date and copied: most variables of a request (host, method, user agent, …) are those of the
+//! request before, and cost a comparison. What must not outlive its request is set in the copy
+//! alone.
 
 use std::collections::HashMap;
 
@@ -17,6 +18,8 @@ const NAMES_MAX: usize = 512;
 const NAME_BYTES_MAX: usize = 128;
 /// Longest value that is remembered, in bytes.
 const VALUE_BYTES_MAX: usize = 256;
+/// Keys taken out of the kept dict before it is made anew: copies of a dict with many gaps are slow.
+const REMOVED_MAX: usize = 8;
 
 /// What the bridge itself wants to know of a request; slices of its variables.
 #[derive(Clone, Copy, Debug, Default)]
@@ -105,60 +108,169 @@ struct Slot {
     key: Py<PyAny>,
     kind: Kind,
     fact: Fact,
-    /// The last value is kept.
+    /// Its values may outlive their request.
     is_kept: bool,
-    /// Bytes and text of the last value; not for secrets.
-    last: Option<(Vec<u8>, Py<PyAny>)>,
+    /// The variable with its last value, name and value as they were coded; not for secrets.
+    coded: Vec<u8>,
+    /// That value as text.
+    text: Option<Py<PyAny>>,
+    /// The kept dict has that value. Invariant: only if there is one.
+    is_held: bool,
     /// Request that set it last.
     stamp: u64,
     /// The slot that followed last time: requests of one client repeat their order.
     next: usize,
 }
 
+/// A variable for this request's `environ` alone.
+struct Loose<'a> {
+    /// Its slot, unless there was no room for one.
+    at: Option<usize>,
+    name: &'a [u8],
+    value: &'a [u8],
+    /// The request has set it before.
+    is_repeated: bool,
+}
+
+/// A request's variables on their way into the kept dict.
+struct Filling<'a> {
+    /// Those that are still to come.
+    rest: &'a [u8],
+    /// The slot of the one before; none yet beyond the last slot.
+    before: usize,
+    /// The slot that is expected next.
+    expected: usize,
+    facts: Facts<'a>,
+    loose: Vec<Loose<'a>>,
+    /// Slots found that the kept dict held from the request before.
+    again: usize,
+}
+
 /// What one request thread remembers from request to request.
-#[derive(Default)]
 pub struct Memory {
+    /// What every `environ` of this thread starts with.
+    base: Py<PyDict>,
+    /// The base and the variables of the last request, those excepted that may not be kept.
+    kept: Py<PyDict>,
     slots: Vec<Slot>,
     index: HashMap<Box<[u8]>, usize>,
     stamp: u64,
+    /// How many slots are held by the kept dict.
+    held: usize,
+    /// How many keys were taken out of the kept dict since it was made.
+    removed: usize,
 }
 
 impl Memory {
-    /// Puts every variable into `environ`.
+    /// Nothing remembered yet. `base` is what every `environ` starts with.
+    ///
+    /// # Errors
+    /// There is no memory.
+    pub fn new(base: Bound<'_, PyDict>) -> PyResult<Memory> {
+        Ok(Memory {
+            kept: base.copy()?.unbind(),
+            base: base.unbind(),
+            slots: Vec::new(),
+            index: HashMap::new(),
+            stamp: 0,
+            held: 0,
+            removed: 0,
+        })
+    }
+
+    /// A fresh `environ` with every variable of a request.
     ///
     /// # Errors
     /// The variables' coding is broken, or there is no memory.
-    pub fn fill<'a>(
+    pub fn environ<'py, 'a>(
         &mut self,
-        environ: &Bound<'_, PyDict>,
+        py: Python<'py>,
         vars: &'a [u8],
-    ) -> Result<Facts<'a>, FillError> {
+    ) -> Result<(Bound<'py, PyDict>, Facts<'a>), FillError> {
         self.stamp += 1;
-        let mut facts = Facts::default();
-        let mut rest = vars;
-        let mut before = usize::MAX;
-        while !rest.is_empty() {
-            let name = split_counted(&mut rest).map_err(FillError::Broken)?;
-            let value = split_counted(&mut rest).map_err(FillError::Broken)?;
-            match self.find(environ.py(), name, before)? {
-                Some(at) => {
-                    self.store(environ, at, value)?.note(&mut facts, value);
-                    before = at;
-                }
-                None => {
-                    store_unknown(environ, name, value)?;
-                    Fact::of(name).note(&mut facts, value);
-                }
+        let held_before = self.held;
+        let mut filling = Filling {
+            rest: vars,
+            before: usize::MAX,
+            expected: 0,
+            facts: Facts::default(),
+            loose: Vec::new(),
+            again: 0,
+        };
+        while !filling.rest.is_empty() {
+            if !self.take_unchanged(&mut filling) {
+                self.take_next(py, &mut filling)?;
             }
         }
-        Ok(facts)
+        if filling.again < held_before {
+            self.remove_absent(py)?;
+        }
+        let environ = self.kept.bind(py).copy()?;
+        filling.loose.iter().try_for_each(|it| self.store(&environ, it))?;
+        Ok((environ, filling.facts))
+    }
+
+    /// Takes the next variable if it is the one that is expected, with the value it had.
+    #[inline]
+    fn take_unchanged(&mut self, filling: &mut Filling<'_>) -> bool {
+        let Some(slot) = self.slots.get_mut(filling.expected) else { return false };
+        let Some((coded, rest)) = filling.rest.split_at_checked(slot.coded.len()) else {
+            return false;
+        };
+        if !slot.is_held || slot.stamp == self.stamp || !same(coded, &slot.coded) {
+            return false;
+        }
+        slot.stamp = self.stamp;
+        if slot.fact != Fact::None {
+            // Behind the name and both lengths.
+            let value = coded.get(slot.name.len() + 4..).unwrap_or_default();
+            slot.fact.note(&mut filling.facts, value);
+        }
+        filling.rest = rest;
+        filling.before = filling.expected;
+        filling.expected = slot.next;
+        filling.again += 1;
+        true
+    }
+
+    /// Takes the next variable, whatever it is.
+    fn take_next<'a>(
+        &mut self,
+        py: Python<'_>,
+        filling: &mut Filling<'a>,
+    ) -> Result<(), FillError> {
+        let from = filling.rest;
+        let name = split_counted(&mut filling.rest).map_err(FillError::Broken)?;
+        let value = split_counted(&mut filling.rest).map_err(FillError::Broken)?;
+        let coded = from.get(..from.len() - filling.rest.len()).unwrap_or(from);
+        let found = self.find(py, name, filling)?;
+        let Some((at, slot)) = found.and_then(|at| Some((at, self.slots.get_mut(at)?))) else {
+            Fact::of(name).note(&mut filling.facts, value);
+            filling.loose.push(Loose { at: None, name, value, is_repeated: false });
+            return Ok(());
+        };
+        filling.before = at;
+        filling.expected = slot.next;
+        slot.fact.note(&mut filling.facts, value);
+        let is_repeated = std::mem::replace(&mut slot.stamp, self.stamp) == self.stamp;
+        let was_held = slot.is_held;
+        if is_repeated || !slot.keep(self.kept.bind(py), coded, value)? {
+            filling.loose.push(Loose { at: Some(at), name, value, is_repeated });
+        }
+        filling.again += usize::from(was_held && !is_repeated);
+        self.held += usize::from(slot.is_held && !was_held);
+        Ok(())
     }
 
     /// The slot of a name, made if there is room.
-    fn find(&mut self, py: Python<'_>, name: &[u8], before: usize) -> PyResult<Option<usize>> {
-        let guess = self.slots.get(before).map_or(0, |slot| slot.next);
-        if self.slots.get(guess).is_some_and(|slot| same(&slot.name, name)) {
-            return Ok(Some(guess));
+    fn find(
+        &mut self,
+        py: Python<'_>,
+        name: &[u8],
+        filling: &Filling<'_>,
+    ) -> PyResult<Option<usize>> {
+        if self.slots.get(filling.expected).is_some_and(|slot| same(&slot.name, name)) {
+            return Ok(Some(filling.expected));
         }
         let found = match self.index.get(name) {
             Some(&at) => at,
@@ -167,7 +279,7 @@ impl Memory {
             }
             None => self.remember(py, name)?,
         };
-        if let Some(slot) = self.slots.get_mut(before) {
+        if let Some(slot) = self.slots.get_mut(filling.before) {
             slot.next = found;
         }
         Ok(Some(found))
@@ -184,13 +296,16 @@ impl Memory {
         // The hash is kept in the string from here on.
         key.bind(py).hash()?;
         let at = self.slots.len();
+        let kind = kind(name);
         self.slots.push(Slot {
             name: name.into(),
             key,
-            kind: kind(name),
+            kind,
             fact: Fact::of(name),
-            is_kept: !is_secret(name),
-            last: None,
+            is_kept: matches!(kind, Kind::Plain | Kind::Header) && !is_secret(name),
+            coded: Vec::new(),
+            text: None,
+            is_held: false,
             stamp: 0,
             next: at + 1,
         });
@@ -198,46 +313,77 @@ impl Memory {
         Ok(at)
     }
 
-    /// Sets one variable; answers what the bridge wants to know of it.
-    fn store(&mut self, environ: &Bound<'_, PyDict>, at: usize, value: &[u8]) -> PyResult<Fact> {
-        match self.slots.get_mut(at) {
-            Some(slot) => slot.store(environ, value, self.stamp).map(|()| slot.fact),
-            None => Ok(Fact::None),
+    /// Takes what this request does not have out of the kept dict.
+    fn remove_absent(&mut self, py: Python<'_>) -> PyResult<()> {
+        let (base, kept) = (self.base.bind(py), self.kept.bind(py));
+        for slot in &mut self.slots {
+            if !slot.is_held || slot.stamp == self.stamp {
+                continue;
+            }
+            let key = slot.key.bind(py);
+            match base.get_item(key)? {
+                Some(value) => raw::set(kept, key, &value)?,
+                None => {
+                    kept.del_item(key)?;
+                    self.removed += 1;
+                }
+            }
+            slot.is_held = false;
+            self.held -= 1;
+        }
+        if self.removed <= REMOVED_MAX {
+            return Ok(());
+        }
+        let renewed = base.copy()?;
+        for slot in self.slots.iter().filter(|slot| slot.is_held) {
+            if let Some(text) = &slot.text {
+                raw::set(&renewed, slot.key.bind(py), text.bind(py))?;
+            }
+        }
+        self.kept = renewed.unbind();
+        self.removed = 0;
+        Ok(())
+    }
+
+    fn store(&self, environ: &Bound<'_, PyDict>, it: &Loose<'_>) -> PyResult<()> {
+        let py = environ.py();
+        let Some(slot) = it.at.and_then(|at| self.slots.get(at)) else {
+            return store_unknown(environ, it.name, it.value);
+        };
+        let key = slot.key.bind(py);
+        match slot.kind {
+            Kind::Dropped => Ok(()),
+            Kind::Header | Kind::Cookie if it.is_repeated => {
+                append(environ, key, slot.kind, it.value)
+            }
+            Kind::Plain | Kind::Header | Kind::Cookie => {
+                raw::set(environ, key, &raw::text(py, it.value)?)
+            }
         }
     }
 }
 
 impl Slot {
-    fn store(&mut self, environ: &Bound<'_, PyDict>, value: &[u8], stamp: u64) -> PyResult<()> {
-        let py = environ.py();
-        let repeated = std::mem::replace(&mut self.stamp, stamp) == stamp;
+    /// Brings the kept dict up to date, unless the value must not be kept: then it is false.
+    fn keep(&mut self, kept: &Bound<'_, PyDict>, coded: &[u8], value: &[u8]) -> PyResult<bool> {
+        if !self.is_kept || value.len() > VALUE_BYTES_MAX {
+            return Ok(false);
+        }
+        let py = kept.py();
         let key = self.key.bind(py);
-        match self.kind {
-            Kind::Dropped => return Ok(()),
-            Kind::Header | Kind::Cookie if repeated => {
-                return append(environ, key, self.kind, value);
-            }
-            Kind::Cookie => return raw::set(environ, key, &raw::text(py, value)?),
-            Kind::Plain | Kind::Header => {}
-        }
-        if let Some((bytes, text)) = &self.last
-            && same(bytes, value)
-        {
-            return raw::set(environ, key, text.bind(py));
-        }
-        let text = raw::text(py, value)?;
-        raw::set(environ, key, &text)?;
-        if value.len() <= VALUE_BYTES_MAX && self.is_kept {
-            match &mut self.last {
-                Some((bytes, kept)) => {
-                    bytes.clear();
-                    bytes.extend_from_slice(value);
-                    *kept = text.unbind();
-                }
-                None => self.last = Some((value.to_vec(), text.unbind())),
+        match &self.text {
+            Some(_) if self.is_held && same(&self.coded, coded) => {}
+            Some(text) if same(&self.coded, coded) => raw::set(kept, key, text.bind(py))?,
+            _ => {
+                let text = raw::text(py, value)?;
+                raw::set(kept, key, &text)?;
+                self.text = Some(text.unbind());
+                self.coded.clear();
+                self.coded.extend_from_slice(coded);
             }
         }
-        Ok(())
+        self.is_held = true;
+        Ok(true)
     }
 }
 
@@ -245,14 +391,17 @@ impl Slot {
 /// for them (measured: a third of a request's time in the bridge).
 #[inline]
 fn same(left: &[u8], right: &[u8]) -> bool {
-    let (left_words, left_rest) = left.as_chunks::<8>();
-    let (right_words, right_rest) = right.as_chunks::<8>();
-    left.len() == right.len()
-        && left_words
-            .iter()
-            .zip(right_words)
-            .all(|(l, r)| u64::from_ne_bytes(*l) == u64::from_ne_bytes(*r))
-        && left_rest.iter().zip(right_rest).all(|(l, r)| l == r)
+    if left.len() != right.len() {
+        return false;
+    }
+    match (left.last_chunk::<8>(), right.last_chunk::<8>()) {
+        // The last eight bytes may be compared twice.
+        (Some(left_end), Some(right_end)) => {
+            let (left_words, right_words) = (left.as_chunks::<8>().0, right.as_chunks::<8>().0);
+            left_end == right_end && left_words.iter().zip(right_words).all(|(l, r)| l == r)
+        }
+        _ => left.iter().zip(right).all(|(l, r)| l == r),
+    }
 }
 
 /// A variable for which there is no room in the memory.

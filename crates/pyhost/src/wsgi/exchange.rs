@@ -57,12 +57,15 @@ impl Exchange {
         state.gone = false;
     }
 
-    /// Disconnects the transport and answers what became of the request.
-    pub fn close(&self, py: Python<'_>) -> Served {
+    /// Disconnects the transport. Answers what became of the request, and whether the app still
+    /// refers to the exchange through one of its functions, so that no other request may have it.
+    pub fn close(&self, py: Python<'_>, start_response: &Py<PyAny>) -> (Served, bool) {
         let mut state = self.wait(py);
         state.responder = None;
         state.phase = Phase::Ended;
-        std::mem::take(&mut state.served)
+        let is_shared = raw::references(start_response) != 1
+            || state.write.as_ref().is_some_and(|write| raw::references(write) != 1);
+        (std::mem::take(&mut state.served), is_shared)
     }
 
     /// The state, for one step. `serve` and `write` in two threads at once is an error of the
@@ -75,14 +78,6 @@ impl Exchange {
                 Err(PyRuntimeError::new_err("another thread is writing to this response"))
             }
         }
-    }
-
-    /// Nobody but this module's own functions refers to the exchange, so that the next request
-    /// can have it.
-    pub fn is_unshared(&self, py: Python<'_>, start_response: &Py<PyAny>) -> bool {
-        let state = self.wait(py);
-        raw::references(start_response) == 1
-            && state.write.as_ref().is_none_or(|write| raw::references(write) == 1)
     }
 
     /// Breaks the circle with `write` so that the exchange can be freed.

@@ -8,27 +8,20 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyTuple};
 
 use super::raw::{self, TextFault};
+use crate::fields::{Fields, Span};
 
 /// Most header fields of one response.
 const FIELDS_MAX: usize = 1000;
 /// Most bytes of a whole response head.
 const HEAD_BYTES_MAX: usize = 1024 * 1024;
 
-/// Where a piece of text is in [`Head::bytes`].
-#[derive(Clone, Copy, Debug, Default)]
-struct Span {
-    from: usize,
-    to: usize,
-}
-
 /// The head of one response; its buffers are used again for the next one.
 #[derive(Debug, Default)]
 pub struct Head {
-    bytes: Vec<u8>,
-    /// Name and value of each field.
-    fields: Vec<(Span, Span)>,
+    /// Status code and reason, as the app gave them.
+    status_line: Vec<u8>,
     status: u16,
-    reason: Span,
+    fields: Fields,
     content_length: Option<u64>,
     /// The body is somebody else's job: `X-Accel-Redirect` or `X-Sendfile`.
     pub body_elsewhere: bool,
@@ -62,7 +55,7 @@ impl Head {
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        self.bytes.clear();
+        self.status_line.clear();
         self.fields.clear();
         self.status = 0;
         self.content_length = None;
@@ -76,7 +69,7 @@ impl Head {
 
     /// Reason phrase; may be empty.
     pub fn reason(&self) -> &[u8] {
-        self.slice(self.reason)
+        self.status_line.get(4..).unwrap_or_default()
     }
 
     /// The app's own Content-Length.
@@ -84,38 +77,27 @@ impl Head {
         self.content_length
     }
 
-    /// Name and value of each field in the app's order.
-    pub fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.fields.iter().map(|&(name, value)| (self.slice(name), self.slice(value)))
-    }
-
-    /// How many fields there are.
-    pub fn field_count(&self) -> usize {
-        self.fields.len()
+    /// The fields in the app's order.
+    pub fn fields(&self) -> &Fields {
+        &self.fields
     }
 
     /// Removes Content-Length.
     pub fn drop_content_length(&mut self) {
-        let bytes = &self.bytes;
-        self.fields.retain(|&(name, _)| {
-            !bytes
-                .get(name.from..name.to)
-                .is_some_and(|n| n.eq_ignore_ascii_case(b"content-length"))
-        });
+        self.fields.retain(|name| !name.eq_ignore_ascii_case(b"content-length"));
         self.content_length = None;
     }
 
     /// Bytes of the head as uWSGI counts them: status line with HTTP/1.1, fields, empty line.
     pub fn counted_bytes(&self) -> u64 {
-        let status_line = b"HTTP/1.1 200 \r\n".len() + self.reason.to - self.reason.from;
-        let fields: usize =
-            self.fields.iter().map(|(n, v)| n.to - n.from + v.to - v.from + b": \r\n".len()).sum();
-        (status_line + fields + b"\r\n".len()) as u64
+        let status_line = b"HTTP/1.1 200 \r\n".len() + self.reason().len();
+        (status_line + self.fields.lines().len() + b"\r\n".len()) as u64
     }
 
     fn set_status(&mut self, status: &Bound<'_, PyAny>) -> PyResult<()> {
-        let line = self.push(status).map_err(|fault| explain(fault, "the status", status))?;
-        let text = self.slice(line);
+        raw::push_latin1(status, &mut self.status_line)
+            .map_err(|fault| explain(fault, "the status", status))?;
+        let text = self.status_line.as_slice();
         let (code, rest) = text.split_at(text.len().min(3));
         let well_formed = code.len() == 3
             && code.iter().all(u8::is_ascii_digit)
@@ -130,7 +112,6 @@ impl Head {
             )));
         }
         self.status = number;
-        self.reason = Span { from: (line.from + 4).min(line.to), to: line.to };
         Ok(())
     }
 
@@ -144,32 +125,36 @@ impl Head {
                 )));
             }
         };
-        let (name, value) = (pair.get_item(0)?, pair.get_item(1)?);
-        let name_span =
-            self.push(&name).map_err(|fault| explain(fault, "a response header's name", &name))?;
-        let value_span = self.push(&value).map_err(|fault| {
-            let field = self.slice(name_span).escape_ascii().to_string();
-            explain(fault, &format!("the value of response header `{field}`"), &value)
-        })?;
+        let (name, value) = (pair.get_borrowed_item(0)?, pair.get_borrowed_item(1)?);
+        let name_span = self
+            .fields
+            .begin(|out| raw::push_latin1(&name, out))
+            .map_err(|fault| explain(fault, "a response header's name", &name))?;
+        let value_span =
+            self.fields.go_on(|out| raw::push_latin1(&value, out)).map_err(|fault| {
+                let field = self.fields.text(name_span).escape_ascii().to_string();
+                explain(fault, &format!("the value of response header `{field}`"), &value)
+            })?;
         self.check_field(name_span, value_span)?;
-        if self.bytes.len() > HEAD_BYTES_MAX {
+        if self.fields.lines().len() > HEAD_BYTES_MAX {
             return Err(PyValueError::new_err(format!(
                 "the response head is longer than {HEAD_BYTES_MAX} bytes"
             )));
         }
-        self.fields.push((name_span, value_span));
+        self.fields.end(name_span, value_span);
         Ok(())
     }
 
     fn check_field(&mut self, name_span: Span, value_span: Span) -> PyResult<()> {
-        let (name, value) = (self.slice(name_span), self.slice(value_span));
-        if name.is_empty() || !name.iter().all(|&byte| is_token(byte)) {
+        let (name, value) = (self.fields.text(name_span), self.fields.text(value_span));
+        let is_token = name.iter().fold(true, |is, byte| is & IS_TOKEN[usize::from(*byte)]);
+        if name.is_empty() || !is_token {
             return Err(PyValueError::new_err(format!(
                 "not a header name: `{}`",
                 name.escape_ascii()
             )));
         }
-        if value.iter().any(|&byte| is_control(byte)) {
+        if value.iter().fold(false, |is, byte| is | is_control(*byte)) {
             return Err(PyValueError::new_err(format!(
                 "control character in the value of response header `{}`: `{}`",
                 name.escape_ascii(),
@@ -197,16 +182,6 @@ impl Head {
             }
         }
         Ok(())
-    }
-
-    fn push(&mut self, object: &Bound<'_, PyAny>) -> Result<Span, TextFault> {
-        let from = self.bytes.len();
-        raw::push_latin1(object, &mut self.bytes)?;
-        Ok(Span { from, to: self.bytes.len() })
-    }
-
-    fn slice(&self, span: Span) -> &[u8] {
-        self.bytes.get(span.from..span.to).unwrap_or_default()
     }
 }
 
@@ -242,7 +217,8 @@ fn length(value: &[u8]) -> Option<u64> {
     if digits.is_empty() || digits.len() > 19 || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    // Nineteen digits fit.
+    Some(digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
 }
 
 /// Control characters other than the tab (RFC 9110 section 5.5).
@@ -251,9 +227,21 @@ fn is_control(byte: u8) -> bool {
 }
 
 /// Characters of a field name (RFC 9110 section 5.6.2).
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
+const IS_TOKEN: [bool; 256] = {
+    let others = b"!#$%&'*+-.^_`|~";
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        table[byte] = (byte as u8).is_ascii_alphanumeric();
+        byte += 1;
+    }
+    let mut at = 0;
+    while at < others.len() {
+        table[others[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 fn explain(fault: TextFault, what: &str, object: &Bound<'_, PyAny>) -> PyErr {
     match fault {

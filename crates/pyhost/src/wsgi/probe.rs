@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
+use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
 use plan::app::{AppLimits, AppLogPlan, AppPlan, ProcessPlan, PythonPlan};
@@ -13,12 +14,30 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
-use super::{App, serve, uwsgi_module};
+use super::{App, Own, serve, uwsgi_module};
 use crate::exchange::{Input, LiveInput, Request, Responder, ResponseParts, SendError, Served};
 
 /// An app loaded from a plan in JSON.
 #[pyclass(frozen, module = "propylon")]
-pub struct Probe(App);
+pub struct Probe {
+    app: App,
+    /// What no request is using at the moment.
+    idle: Mutex<Vec<Own>>,
+}
+
+impl Probe {
+    fn of(app: App) -> Probe {
+        Probe { app, idle: Mutex::default() }
+    }
+
+    fn serve(&self, py: Python<'_>, request: Request<'_>, responder: &mut dyn Responder) -> Served {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut own = idle().pop().unwrap_or_else(|| Own::new(0));
+        let served = serve(py, &self.app, &mut own, request, responder);
+        idle().push(own);
+        served
+    }
+}
 
 #[pymethods]
 impl Probe {
@@ -28,19 +47,19 @@ impl Probe {
         let plan = whole_plan(plan)?;
         uwsgi_module::install(py, &plan, std::process::id())?;
         let app = App::load(py, &plan).map_err(|failure| PyRuntimeError::new_err(failure.text))?;
-        Ok(Probe(app))
+        Ok(Probe::of(app))
     }
 
     /// A server without an app.
     #[staticmethod]
     fn absent(py: Python<'_>, plan: &str) -> PyResult<Probe> {
         let plan = whole_plan(plan)?;
-        Ok(Probe(App::absent(py, &plan)?))
+        Ok(Probe::of(App::absent(py, &plan)?))
     }
 
     /// Texts of the apps that could not be loaded beside the others.
     fn failures(&self) -> Vec<String> {
-        self.0.failures().iter().map(|failure| failure.text.clone()).collect()
+        self.app.failures().iter().map(|failure| failure.text.clone()).collect()
     }
 
     /// Serves one request. `body`: `None`, bytes, or (with `way` "live") a list of bytes as they
@@ -63,7 +82,7 @@ impl Probe {
         };
         let mut recorder = Recorder { gone_after, ..Recorder::default() };
         let request = Request { vars, input, direct: false };
-        let served = serve(py, &self.0, request, &mut recorder);
+        let served = self.serve(py, request, &mut recorder);
         recorder.report(py, &served)
     }
 
@@ -72,7 +91,7 @@ impl Probe {
         let start = std::time::Instant::now();
         for _ in 0..times {
             let request = Request { vars, input: Input::Empty, direct: false };
-            serve(py, &self.0, request, &mut Nowhere);
+            self.serve(py, request, &mut Nowhere);
         }
         start.elapsed().as_nanos() as f64 / f64::from(times)
     }
@@ -202,7 +221,7 @@ impl Responder for Recorder {
         self.status = Some(parts.status);
         self.reason = parts.reason.to_vec();
         self.headers =
-            parts.headers.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
+            parts.fields.iter().map(|(name, value)| (name.to_vec(), value.to_vec())).collect();
         self.content_length = parts.content_length;
         self.add_content_length = parts.add_content_length;
         self.keep(first)

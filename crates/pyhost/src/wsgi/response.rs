@@ -14,9 +14,7 @@ use pyo3::prelude::*;
 use super::head::Head;
 use super::report;
 use crate::exchange::{Responder, ResponseParts, SendError, Served};
-
-/// Fields of a head that are passed on without an allocation.
-const FIELDS_INLINE: usize = 24;
+use crate::fields::Fields;
 
 /// The page of a request that failed before its head was sent.
 const ERROR_BODY: &[u8] = b"Internal Server Error";
@@ -227,7 +225,7 @@ impl State {
                 let parts = ResponseParts {
                     status,
                     reason,
-                    headers: &[(b"Content-Type", b"text/plain")],
+                    fields: &Fields::of(&[(b"Content-Type", b"text/plain")]),
                     content_length: (!self.head_request).then_some(body.len() as u64),
                     add_content_length: !self.head_request,
                 };
@@ -262,25 +260,13 @@ impl State {
         let total = total.filter(|_| !matches!(self.head.status(), 204 | 304));
         self.phase = if end { Phase::Ended } else { Phase::HeadSent };
         self.served.status = self.head.status();
-        self.served.header_count = u32::try_from(self.head.field_count()).unwrap_or(u32::MAX);
+        self.served.header_count = u32::try_from(self.head.fields().count()).unwrap_or(u32::MAX);
         self.served.header_bytes = self.head.counted_bytes();
-        let mut inline = [(&b""[..], &b""[..]); FIELDS_INLINE];
-        let spilled: Vec<(&[u8], &[u8])>;
-        let headers = match inline.get_mut(..self.head.field_count()) {
-            Some(room) => {
-                room.iter_mut().zip(self.head.fields()).for_each(|(slot, field)| *slot = field);
-                &*room
-            }
-            None => {
-                spilled = self.head.fields().collect();
-                &spilled
-            }
-        };
         let own = self.head.content_length();
         let parts = ResponseParts {
             status: self.head.status(),
             reason: self.head.reason(),
-            headers,
+            fields: self.head.fields(),
             content_length: own.or(total),
             add_content_length: own.is_none() && total.is_some(),
         };

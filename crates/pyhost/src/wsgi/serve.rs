@@ -7,13 +7,15 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::answer::{self, Outcome};
-use super::app::{App, Spare};
+use super::app::App;
 use super::environ::{Facts, FillError};
 use super::exchange::Exchange;
 use super::input::Input;
+use super::own::{Own, Tools};
 use super::response::Failure;
 use super::{raw, report, uwsgi_module};
 use crate::exchange::{Input as Body, Request, Responder, ResponseParts, Served};
+use crate::fields::Fields;
 
 /// Serves one request: never panics, never raises, and ends or aborts the response on every
 /// path, unless the client has gone.
@@ -23,11 +25,12 @@ use crate::exchange::{Input as Body, Request, Responder, ResponseParts, Served};
 pub fn serve(
     py: Python<'_>,
     app: &App,
+    own: &mut Own,
     request: Request<'_>,
     responder: &mut dyn Responder,
 ) -> Served {
-    let mut spare = match app.take_spare(py) {
-        Ok(spare) => spare,
+    let mut tools = match own.lend(py, app) {
+        Ok(tools) => tools,
         Err(error) => {
             report::exception(py, &error);
             return refuse(py, responder);
@@ -35,28 +38,28 @@ pub fn serve(
     };
     // SAFETY: `close` is called below before `responder` is touched again: nothing in between
     // unwinds past `catch_unwind`.
-    unsafe { spare.exchange.get().open(py, responder) };
-    let outcome = catch_unwind(AssertUnwindSafe(|| run(py, app, &mut spare, request)));
+    unsafe { tools.exchange.get().open(py, responder) };
+    let outcome = catch_unwind(AssertUnwindSafe(|| run(py, app, &mut tools, request)));
     let raised = match outcome {
         Ok(raised) => raised,
         Err(_) => {
             report::line("the server failed internally while it served a request");
-            fail(py, spare.exchange.get());
+            fail(py, tools.exchange.get());
             true
         }
     };
-    let mut served = spare.exchange.get().close(py);
+    let (mut served, is_shared) = tools.exchange.get().close(py, &tools.start_response);
     served.raised = raised;
     uwsgi_module::forget_log_variables();
-    app.return_spare(py, spare);
+    own.take_back(py, tools, is_shared);
     served
 }
 
 /// Serves the request through the exchange; answers whether the app raised.
-fn run(py: Python<'_>, app: &App, spare: &mut Spare, request: Request<'_>) -> bool {
-    let exchange = spare.exchange.clone_ref(py);
+fn run(py: Python<'_>, app: &App, tools: &mut Tools, request: Request<'_>) -> bool {
+    let Tools { memory, exchange, start_response } = tools;
     let exchange = exchange.get();
-    let (environ, facts) = match environ(py, app, spare, request.vars) {
+    let (environ, facts) = match memory.environ(py, request.vars) {
         Ok(made) => made,
         Err(FillError::Broken(_)) => {
             report::line("a request's variables are broken: answered 400");
@@ -80,17 +83,14 @@ fn run(py: Python<'_>, app: &App, spare: &mut Spare, request: Request<'_>) -> bo
         fail(py, exchange);
         return false;
     };
-    let input = match complete(app, &environ, &facts, moved, request.input) {
+    let input = match complete(&environ, &facts, moved, request.input) {
         Ok(input) => input,
         Err(error) => return raise(py, exchange, &error),
     };
-    let outcome = raw::call_with_two(
-        mount.callable.bind(py),
-        environ.as_any(),
-        spare.start_response.bind(py),
-    )
-    .map_err(Failure::Raised)
-    .and_then(|answer| answer::send(exchange, &answer));
+    let outcome =
+        raw::call_with_two(mount.callable.bind(py), environ.as_any(), start_response.bind(py))
+            .map_err(Failure::Raised)
+            .and_then(|answer| answer::send(exchange, &answer));
     let raised = conclude(py, exchange, outcome, &facts);
     uwsgi_module::run_after_request(py);
     if let Some(Ok(mut input)) = input.as_ref().map(Bound::try_borrow_mut) {
@@ -99,23 +99,9 @@ fn run(py: Python<'_>, app: &App, spare: &mut Spare, request: Request<'_>) -> bo
     raised
 }
 
-/// A fresh `environ` with the request's variables.
-fn environ<'py, 'a>(
-    py: Python<'py>,
-    app: &App,
-    spare: &mut Spare,
-    vars: &'a [u8],
-) -> Result<(Bound<'py, PyDict>, Facts<'a>), FillError> {
-    let environ = app.template.bind(py).copy()?;
-    let facts = spare.memory.fill(&environ, vars)?;
-    raw::set(&environ, pyo3::intern!(py, "uwsgi.core"), spare.core.bind(py))?;
-    Ok((environ, facts))
-}
-
 /// Adds what does not come from variables alone. Answers `wsgi.input` if it has to be finished
 /// after the request.
 fn complete<'py>(
-    app: &App,
     environ: &Bound<'py, PyDict>,
     facts: &Facts<'_>,
     moved: &[u8],
@@ -141,13 +127,11 @@ fn complete<'py>(
         let length = raw::text(py, bytes.to_string().as_bytes())?;
         raw::set(environ, pyo3::intern!(py, "CONTENT_LENGTH"), &length)?;
     }
-    let key = pyo3::intern!(py, "wsgi.input");
     if matches!(body, Body::Empty) {
-        raw::set(environ, key, app.empty_input.bind(py).as_any())?;
         return Ok(None);
     }
     let input = Bound::new(py, Input::new(body))?;
-    raw::set(environ, key, input.as_any())?;
+    raw::set(environ, pyo3::intern!(py, "wsgi.input"), input.as_any())?;
     Ok(Some(input))
 }
 
@@ -197,7 +181,7 @@ fn refuse(py: Python<'_>, responder: &mut dyn Responder) -> Served {
     let parts = ResponseParts {
         status: 500,
         reason: b"Internal Server Error",
-        headers: &[],
+        fields: &Fields::default(),
         content_length: Some(0),
         add_content_length: true,
     };
