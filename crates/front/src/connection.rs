@@ -443,6 +443,7 @@ fn no_head(wire: &Wire) -> RequestHead {
         query: Default::default(),
         has_query: false,
         target_host: None,
+        plain_host: None,
         version: Version::Http11,
         headers: Vec::new(),
         body: BodyLength::None,

@@ -85,6 +85,9 @@ pub struct RequestHead {
     pub has_query: bool,
     /// Host of an absolute-form target, which overrides the Host header.
     pub target_host: Option<Slice>,
+    /// The name in Host without its port, if it is in normal form as it stands: labels of
+    /// lower-case letters, digits and hyphens.
+    pub plain_host: Option<Slice>,
     /// Version the client spoke.
     pub version: Version,
     /// Header fields in the order they came, names as written.

@@ -43,13 +43,13 @@ impl RequestReader {
         };
         if head.start != 0 {
             buffer.advance(head.start);
-            self.scan = RequestScan::new();
+            self.scan.restart();
             match self.scan.advance(buffer, limits, &mut self.fields)? {
                 Some(again) => head = again,
                 None => return Ok(None),
             }
         }
-        self.scan = RequestScan::new();
+        self.scan.restart();
         Ok(Some(RequestHead {
             bytes: buffer.split_to(head.end).freeze(),
             method: head.method,
@@ -59,6 +59,7 @@ impl RequestReader {
             query: head.query,
             has_query: head.has_query,
             target_host: head.target_host,
+            plain_host: head.plain_host,
             version: head.version,
             headers: std::mem::take(&mut self.fields),
             body: head.body,
