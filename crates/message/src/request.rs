@@ -1,6 +1,6 @@
 //! A request's head.
 
-use bytes::Bytes;
+use bytes::BytesMut;
 
 use crate::{HeaderField, KnownHeader, Method};
 
@@ -68,8 +68,8 @@ pub enum BodyLength {
 /// A parsed and validated request head.
 #[derive(Clone, Debug)]
 pub struct RequestHead {
-    /// The head as it came, request line to the empty line.
-    pub bytes: Bytes,
+    /// The head as it came, request line to the empty line, in the buffer it was read into.
+    pub bytes: BytesMut,
     /// The method, if the program decides upon it.
     pub method: Method,
     /// The method as written.

@@ -19,7 +19,7 @@ use crate::response::Response;
 
 /// Answers with the file of the request's URI.
 pub fn serve(exchange: &mut Exchange) -> Outcome {
-    let path = paths::of_uri(exchange, &exchange.uri);
+    let path = paths::of_uri(exchange, exchange.uri());
     if path.contains(&0) {
         return Outcome::Status(404);
     }
@@ -62,12 +62,12 @@ pub fn errno_text(error: &io::Error) -> String {
 }
 
 fn redirect_to_slash(exchange: &mut Exchange) -> Outcome {
-    let mut location = Vec::with_capacity(exchange.uri.len() + 8);
-    route::escape::escape(&exchange.uri, route::escape::Escape::Uri, &mut location);
+    let mut location = Vec::with_capacity(exchange.uri().len() + 8);
+    route::escape::escape(exchange.uri(), route::escape::Escape::Uri, &mut location);
     location.push(b'/');
-    if !exchange.args.is_empty() {
+    if !exchange.args().is_empty() {
         location.push(b'?');
-        location.extend_from_slice(&exchange.args);
+        location.extend_from_slice(exchange.args());
     }
     Outcome::Redirect(301, Bytes::from(location))
 }
@@ -125,8 +125,8 @@ fn precompressed(exchange: &Exchange, path: &[u8]) -> Option<(Metadata, Body)> {
 /// The MIME type that the extension of the URI has in the location's table.
 pub fn content_type(exchange: &Exchange) -> Option<Bytes> {
     let location = exchange.location();
-    let name_start = exchange.uri.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
-    let name = exchange.uri.get(name_start..).unwrap_or(&[]);
+    let name_start = exchange.uri().iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
+    let name = exchange.uri().get(name_start..).unwrap_or(&[]);
     let dot = name.iter().rposition(|&byte| byte == b'.').filter(|&at| at > 0);
     let extension = dot.and_then(|at| name.get(at + 1..)).filter(|text| !text.is_empty());
     extension
