@@ -43,7 +43,9 @@ pub fn request_head_read(count: usize) -> Option<()> {
     let limits = RequestLimits::for_app(HEAD_BYTES_MAX);
     let mut buffer = BytesMut::with_capacity(HEAD_BYTES_MAX);
     for _ in 0..count {
-        black_box(read_request(&mut buffer, &limits)?);
+        let head = black_box(read_request(&mut buffer, &limits)?);
+        buffer = head.bytes;
+        buffer.clear();
     }
     Some(())
 }

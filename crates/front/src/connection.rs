@@ -15,14 +15,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use message::{BodyLength, Method, RequestHead, Version};
+use bytes::BytesMut;
+use message::{BodyLength, KnownHeader, Method, RequestHead, Slice, Version};
 use net::{Peer, Stream};
 use plan::Address;
 use plan::front::{LogLevel, ServerId};
-use proto::http1::{RequestError, RequestLimits, RequestReader};
+use proto::http1::{RequestError, RequestReader};
 
-use crate::exchange::{Client, Exchange, Sent, UpstreamFacts};
+use crate::exchange::{Client, Exchange, Place, Sent, Text, UpstreamFacts};
 use crate::phases::{self, Next, Outcome, Start};
 use crate::request_body::RequestBody;
 use crate::runtime::Active;
@@ -60,7 +60,8 @@ enum After {
 
 /// What waiting for a head came to.
 enum Head {
-    Complete(RequestHead),
+    /// A request stands there.
+    Complete(Place),
     Refused(RequestError),
     /// The head did not come in time.
     TooSlow,
@@ -86,7 +87,7 @@ impl Drop for Counted {
 }
 
 /// Serves a connection to its end.
-pub async fn serve(thread: Rc<Thread>, mut stream: Stream, mut client: Client) {
+pub async fn serve(thread: Rc<Thread>, mut stream: Stream, mut client: Box<Client>) {
     let _counted = Counted::new(thread.clone());
     if secure::is_wanted(&thread, &client) {
         // In a box: idle connections must not be as large as ones that shake hands.
@@ -96,62 +97,40 @@ pub async fn serve(thread: Rc<Thread>, mut stream: Stream, mut client: Client) {
             None => return,
         };
     }
-    let client = Rc::new(client);
+    let client: Rc<Client> = Rc::from(client);
     let mut wire = Wire::new(stream, thread.clone());
     let mut reader = RequestReader::new();
     // How long the location of the last request lets the connection wait for the next.
     let mut idle = None;
     loop {
         // Between requests no configuration is held: one that is replaced can go.
-        let pipelined = !wire.buffer.is_empty();
-        let head = next_head(&thread, &mut wire, &mut reader, &client, idle).await;
-        let Some(active) = thread.active() else { return };
-        let after = match head {
+        let after = match next_head(&thread, &mut wire, &mut reader, &client, idle).await {
             Head::Over => return,
-            Head::Complete(head) => {
-                client.requests.set(client.requests.get() + 1);
-                thread.counters.requests.fetch_add(1, Ordering::Relaxed);
-                // In a box: an idle connection must not be as large as one with a request.
-                let answering = answered(&thread, &active, &client, &mut wire, (head, pipelined));
-                let (after, keepalive_timeout) = Box::pin(answering).await;
-                idle = Some(keepalive_timeout);
+            Head::Complete(mut place) => {
+                let Some(exchange) = place.exchange() else { return };
+                let after = guarded(&mut wire, exchange).await;
+                idle = Some(exchange.location().manners.keepalive_timeout);
+                thread.clear(place);
                 after
             }
             Head::Refused(error) => {
-                Box::pin(refuse(&thread, &active, &client, &mut wire, Some(error))).await
+                Box::pin(refuse(&thread, &client, &mut wire, Some(error))).await
             }
-            Head::TooSlow => Box::pin(refuse(&thread, &active, &client, &mut wire, None)).await,
+            Head::TooSlow => Box::pin(refuse(&thread, &client, &mut wire, None)).await,
         };
         match after {
             After::KeepAlive => {}
             After::Close => return,
             After::Linger => {
+                let Some(active) = thread.active() else { return };
                 let server = active.server(default_server(&active, &client));
                 let manners = &active.location(server.fallback).manners;
                 let (each, whole) = (manners.lingering_timeout, manners.lingering_time);
                 drop(active);
-                return wire.lingering_close(each, whole).await;
+                return Box::pin(wire.lingering_close(each, whole)).await;
             }
         }
     }
-}
-
-/// Answers one request whose head is complete; also says how long its location lets the
-/// connection wait for the next one.
-async fn answered(
-    thread: &Rc<Thread>,
-    active: &Rc<Active>,
-    client: &Rc<Client>,
-    wire: &mut Wire,
-    (head, pipelined): (RequestHead, bool),
-) -> (After, Duration) {
-    let mut place = thread.places.take();
-    let exchange = place.fill(exchange(thread, active, client, head));
-    exchange.pipelined = pipelined;
-    let after = guarded(wire, exchange).await;
-    let keepalive_timeout = exchange.location().manners.keepalive_timeout;
-    thread.places.put(place);
-    (after, keepalive_timeout)
 }
 
 fn default_server(active: &Active, client: &Client) -> ServerId {
@@ -170,43 +149,33 @@ pub fn listen_index(active: &Active, client: &Client) -> usize {
     index
 }
 
-/// What a connection waits by.
-struct Limits {
-    head: RequestLimits,
-    head_time: Duration,
-}
-
-impl Limits {
-    /// Those of the default server: nobody knows yet whose request it is.
-    fn of(thread: &Thread, client: &Client) -> Option<Limits> {
-        let active = thread.active()?;
-        let id = default_server(&active, client);
-        let (head, head_time) = active.limits(id);
-        Some(Limits { head, head_time })
-    }
-}
-
 /// Reads until a head is complete.
 async fn next_head(
     thread: &Rc<Thread>,
     wire: &mut Wire,
     reader: &mut RequestReader,
-    client: &Client,
+    client: &Rc<Client>,
     idle: Option<Duration>,
 ) -> Head {
-    let Some(mut limits) = Limits::of(thread, client) else { return Head::Over };
+    let pipelined = !wire.buffer.is_empty();
+    if !pipelined {
+        let Some(patience) = idle.or_else(|| head_time(thread, client)) else { return Head::Over };
+        wire.watched.idle(true);
+        wire.watched.patience(patience);
+    }
     // Whether part of the head has come and its time runs.
     let mut begun = false;
-    if wire.buffer.is_empty() {
-        wire.watched.idle(true);
-        wire.watched.patience(idle.unwrap_or(limits.head_time));
-    }
     loop {
         if !wire.buffer.is_empty() {
-            match reader.next_head(&mut wire.buffer, &limits.head) {
+            let Some(active) = thread.active() else { return Head::Over };
+            let (limits, time) = active.limits(default_server(&active, client));
+            if !begun {
+                reader.reuse(thread.fields.take());
+            }
+            match reader.next_head(&mut wire.buffer, limits) {
                 Ok(Some(head)) => {
                     wire.watched.idle(false);
-                    return Head::Complete(head);
+                    return Head::Complete(begin(thread, active, client, (head, pipelined)));
                 }
                 Ok(None) => {}
                 Err(error) => return Head::Refused(error),
@@ -214,10 +183,7 @@ async fn next_head(
             if !begun {
                 begun = true;
                 wire.watched.idle(false);
-                if let Some(current) = Limits::of(thread, client) {
-                    limits = current;
-                }
-                wire.watched.patience(limits.head_time);
+                wire.watched.patience(*time);
             }
         }
         match wire.fill().await {
@@ -228,26 +194,51 @@ async fn next_head(
     }
 }
 
+/// The time the first head of a connection may take: the default server's, nobody knows yet whose
+/// request it is.
+fn head_time(thread: &Thread, client: &Client) -> Option<Duration> {
+    let active = thread.active()?;
+    Some(active.limits(default_server(&active, client)).1)
+}
+
+/// Gives a request whose head is complete its place.
+fn begin(
+    thread: &Rc<Thread>,
+    active: Rc<Active>,
+    client: &Rc<Client>,
+    (head, pipelined): (RequestHead, bool),
+) -> Place {
+    client.requests.set(client.requests.get() + 1);
+    thread.counters.requests.fetch_add(1, Ordering::Relaxed);
+    let mut place = thread.places.take();
+    place.fill(exchange(thread, active, client, (head, pipelined)));
+    place
+}
+
 /// Puts a request together; Host is not yet judged.
+#[inline]
 fn exchange(
     thread: &Rc<Thread>,
-    active: &Rc<Active>,
+    active: Rc<Active>,
     client: &Rc<Client>,
-    head: RequestHead,
+    (head, pipelined): (RequestHead, bool),
 ) -> Exchange {
-    let server = default_server(active, client);
+    let server = default_server(&active, client);
     let location = active.server(server).fallback;
-    let slots = vec![None; usize::from(active.plan().slots)];
+    let slots = match active.plan().slots {
+        0 => Vec::new(),
+        slots => vec![None; usize::from(slots)],
+    };
     Exchange {
         thread: thread.clone(),
-        active: active.clone(),
+        active,
         client: client.clone(),
-        host: Bytes::new(),
+        host: Text::default(),
         method: head.method,
         server,
         location,
-        uri: Bytes::new(),
-        args: head.bytes.slice_ref(head.text(head.query)),
+        uri: Text::default(),
+        args: Text::OfHead(head.query),
         uri_changed: false,
         rewritten: false,
         slots: RefCell::new(slots),
@@ -263,7 +254,7 @@ fn exchange(
         upstream: UpstreamFacts::default(),
         must_close: false,
         unbuffered: false,
-        pipelined: false,
+        pipelined,
         fills_cache: false,
         kept: None,
         revalidate: None,
@@ -275,40 +266,37 @@ fn exchange(
 
 /// Chooses the server and makes the URI normal; the status if that cannot be done.
 fn place(exchange: &mut Exchange) -> Result<(), u16> {
-    let active = exchange.active.clone();
-    let head = &exchange.head;
-    let host = match head.target_host {
-        Some(host) => head.text(host),
-        None => head.header(message::KnownHeader::Host).unwrap_or(&[]),
-    };
-    if !host.is_empty() {
-        let normal = route::host::normalise(host).map_err(|_| 400u16)?;
-        exchange.host = share(&head.bytes, normal);
-    }
-    let listen = listen_index(&active, &exchange.client);
+    exchange.host = normal_host(&exchange.head)?;
+    let active = &exchange.active;
+    let listen = listen_index(active, &exchange.client);
+    let router = &active.shared.router;
     let (server, captures) =
-        active.shared.router.server(listen, &exchange.host).map_err(|_| 500u16)?;
+        router.server(listen, exchange.host.of(&exchange.head)).map_err(|_| 500u16)?;
     exchange.server = server;
-    exchange.location = active.server(server).fallback;
+    let plan = active.server(server);
+    exchange.location = plan.fallback;
+    let path = exchange.head.path;
+    let normal = route::normalise_uri(exchange.head.text(path), plan.merge_slashes);
+    exchange.uri = Text::made_from(path, normal.map_err(|_| 400u16)?);
     if let Some(captures) = captures {
-        for (slot, text) in captures.named() {
-            route::RewriteState::set_slot(exchange, slot, text.to_vec());
-        }
-        exchange.captures = Some(captures);
+        exchange.take_captures(captures);
     }
-    let merge = active.server(server).merge_slashes;
-    let path = exchange.head.text(exchange.head.path);
-    let normal = route::normalise_uri(path, merge).map_err(|_| 400u16)?;
-    exchange.uri = share(&exchange.head.bytes, normal);
     Ok(())
 }
 
-/// A text as a share of the head it stands in, or as its own bytes if it had to be changed.
-fn share(head: &Bytes, text: std::borrow::Cow<'_, [u8]>) -> Bytes {
-    match text {
-        std::borrow::Cow::Borrowed(text) => head.slice_ref(text),
-        std::borrow::Cow::Owned(text) => Bytes::from(text),
+/// The host that the request names, in normal form; 400 if it is none.
+fn normal_host(head: &RequestHead) -> Result<Text, u16> {
+    let of_field = || head.headers.iter().find(|field| field.known == KnownHeader::Host);
+    let host = match (head.target_host, head.plain_host) {
+        (None, Some(plain)) => return Ok(Text::OfHead(plain)),
+        (Some(host), _) => host,
+        (None, None) => of_field().map_or(Slice::default(), |field| field.value),
+    };
+    if host.is_empty() {
+        return Ok(Text::default());
     }
+    let normal = route::host::normalise(head.text(host)).map_err(|_| 400u16)?;
+    Ok(Text::made_from(host, normal))
 }
 
 /// Answers one request; a panic on the way is a 500 of this request and nobody else's matter.
@@ -404,14 +392,13 @@ async fn answer(wire: &mut Wire, exchange: &mut Exchange, mut next: Next) -> Aft
 /// Answers a head that is none, or that did not come in time.
 async fn refuse(
     thread: &Rc<Thread>,
-    active: &Rc<Active>,
     client: &Rc<Client>,
     wire: &mut Wire,
     error: Option<RequestError>,
 ) -> After {
-    client.requests.set(client.requests.get() + 1);
-    thread.counters.requests.fetch_add(1, Ordering::Relaxed);
-    let mut exchange = exchange(thread, active, client, no_head(wire));
+    let Some(active) = thread.active() else { return After::Close };
+    let mut place = begin(thread, active, client, (no_head(wire), false));
+    let Some(exchange) = place.exchange() else { return After::Close };
     exchange.must_close = true;
     let (status, text) = match error {
         Some(error) => (error.nginx_status(), error.text()),
@@ -420,12 +407,12 @@ async fn refuse(
     exchange.log(LogLevel::Info, &format!("{text} while reading client request headers"));
     if status == 408 {
         exchange.sent.status = 408;
-        crate::log::access::write(&exchange);
+        crate::log::access::write(exchange);
         return After::Close;
     }
-    let outcome = error_pages::answer(&mut exchange, status, None);
-    let next = phases::settle(&mut exchange, outcome);
-    match answer(wire, &mut exchange, next).await {
+    let outcome = error_pages::answer(exchange, status, None);
+    let next = phases::settle(exchange, outcome);
+    match answer(wire, exchange, next).await {
         After::KeepAlive | After::Linger => After::Linger,
         After::Close => After::Linger,
     }
@@ -436,7 +423,7 @@ fn no_head(wire: &Wire) -> RequestHead {
     let end = memchr::memchr2(b'\r', b'\n', &wire.buffer).unwrap_or(wire.buffer.len());
     let line = wire.buffer.get(..end.min(1024)).unwrap_or(&[]);
     RequestHead {
-        bytes: Bytes::copy_from_slice(line),
+        bytes: BytesMut::from(line),
         method: Method::Get,
         method_text: Default::default(),
         target: Default::default(),
@@ -444,6 +431,7 @@ fn no_head(wire: &Wire) -> RequestHead {
         query: Default::default(),
         has_query: false,
         target_host: None,
+        plain_host: None,
         version: Version::Http11,
         headers: Vec::new(),
         body: BodyLength::None,
@@ -456,4 +444,19 @@ fn no_head(wire: &Wire) -> RequestHead {
 pub fn next_number() -> u64 {
     static CONNECTIONS: AtomicU64 = AtomicU64::new(1);
     CONNECTIONS.fetch_add(1, Ordering::Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn future_bytes<F: Future>(_: fn(Rc<Thread>, Stream, Box<Client>) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_connection_is_small_although_answering_needs_no_box() {
+        let bytes = future_bytes(serve);
+        assert!(bytes <= 1024, "{bytes}");
+    }
 }

@@ -1,12 +1,13 @@
 //! One request and everything known about it, from its complete head to its log line.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use message::{Header, KnownHeader, Method, RequestHead};
+use message::{Header, KnownHeader, Method, RequestHead, Slice};
 use net::Peer;
 use plan::front::{LocationId, LocationPlan, LogLevel, ServerId, ServerPlan};
 use route::Captures;
@@ -97,6 +98,43 @@ pub struct Kept {
     pub headers: Vec<Header>,
 }
 
+/// A text of a request: a piece of its head as long as it can be used as it came.
+#[derive(Clone, Debug)]
+pub enum Text {
+    /// That piece.
+    OfHead(Slice),
+    /// Bytes of its own.
+    Own(Bytes),
+}
+
+impl Text {
+    /// What a piece of the head became: `normal` is the piece, or its beginning, if nothing had to
+    /// be changed.
+    pub fn made_from(piece: Slice, normal: Cow<'_, [u8]>) -> Text {
+        match normal {
+            Cow::Borrowed(text) => {
+                let end = piece.start + text.len() as u32;
+                Text::OfHead(Slice { start: piece.start, end })
+            }
+            Cow::Owned(text) => Text::Own(Bytes::from(text)),
+        }
+    }
+
+    /// The bytes; `head` is the request's.
+    pub fn of<'a>(&'a self, head: &'a RequestHead) -> &'a [u8] {
+        match self {
+            Text::OfHead(piece) => head.text(*piece),
+            Text::Own(bytes) => bytes,
+        }
+    }
+}
+
+impl Default for Text {
+    fn default() -> Text {
+        Text::OfHead(Slice::default())
+    }
+}
+
 /// A request under way.
 #[derive(Debug)]
 pub struct Exchange {
@@ -109,7 +147,7 @@ pub struct Exchange {
     /// The head.
     pub head: RequestHead,
     /// Host without port, lower case.
-    pub host: Bytes,
+    pub host: Text,
     /// Method; an error page turns it into GET.
     pub method: Method,
     /// Virtual server.
@@ -117,9 +155,9 @@ pub struct Exchange {
     /// Location (or `if` block) in force.
     pub location: LocationId,
     /// Normalised URI.
-    pub uri: Bytes,
+    pub uri: Text,
     /// Arguments.
-    pub args: Bytes,
+    pub args: Text,
     /// The URI is no longer the one of the request line.
     pub uri_changed: bool,
     /// The location in force has changed the URI, and serves it all the same.
@@ -127,7 +165,7 @@ pub struct Exchange {
     /// User variables.
     pub slots: RefCell<Vec<Option<Bytes>>>,
     /// Captures of the last match.
-    pub captures: Option<Captures>,
+    pub captures: Option<Box<Captures>>,
     /// Reached by an internal redirect.
     pub internal: bool,
     /// Internal redirects taken.
@@ -153,7 +191,7 @@ pub struct Exchange {
     /// What an `X-Accel-Redirect` answer said about the content to come.
     pub kept: Option<Box<Kept>>,
     /// A stored answer that the upstream is asked to confirm.
-    pub revalidate: Option<Revalidate>,
+    pub revalidate: Option<Box<Revalidate>>,
     /// Who asks, if a trusted proxy tells another address than its own.
     pub real_client: Option<Box<RealClient>>,
     /// An upstream had too many requests waiting: worth another try soon.
@@ -164,38 +202,24 @@ pub struct Exchange {
     pub upstream: UpstreamFacts,
 }
 
-/// Places kept for reuse per thread; more are freed.
-const PLACES_MAX: usize = 64;
-
 /// Where one request stands: outside of its connection, which is smaller while it is idle.
 #[derive(Debug, Default)]
 pub struct Place(Box<Option<Exchange>>);
 
 impl Place {
     /// Puts a request there.
-    pub fn fill(&mut self, exchange: Exchange) -> &mut Exchange {
-        self.0.insert(exchange)
-    }
-}
-
-/// Empty places of one thread. A request takes one over instead of allocating: the allocator
-/// itself keeps only a few of each size at hand.
-#[derive(Debug, Default)]
-pub struct Places(RefCell<Vec<Place>>);
-
-impl Places {
-    /// An empty place.
-    pub fn take(&self) -> Place {
-        self.0.borrow_mut().pop().unwrap_or_default()
+    pub fn fill(&mut self, exchange: Exchange) {
+        *self.0 = Some(exchange);
     }
 
-    /// Gives back a place; the request in it is over.
-    pub fn put(&self, mut place: Place) {
-        *place.0 = None;
-        let mut spare = self.0.borrow_mut();
-        if spare.len() < PLACES_MAX {
-            spare.push(place);
-        }
+    /// The request that stands there.
+    pub fn exchange(&mut self) -> Option<&mut Exchange> {
+        Option::as_mut(&mut self.0)
+    }
+
+    /// Ends the request that stands there.
+    pub fn clear(&mut self) {
+        *self.0 = None;
     }
 }
 
@@ -208,6 +232,21 @@ impl Exchange {
     /// The virtual server.
     pub fn server(&self) -> &ServerPlan {
         self.active.server(self.server)
+    }
+
+    /// The host without port, lower case; empty if the request names none.
+    pub fn host(&self) -> &[u8] {
+        self.host.of(&self.head)
+    }
+
+    /// The normalised URI.
+    pub fn uri(&self) -> &[u8] {
+        self.uri.of(&self.head)
+    }
+
+    /// The arguments, without the question mark.
+    pub fn args(&self) -> &[u8] {
+        self.args.of(&self.head)
     }
 
     /// The request line without its line end.
@@ -247,11 +286,11 @@ impl Exchange {
             return Bytes::copy_from_slice(name.as_bytes());
         }
         match self.client.local {
-            Some(SocketAddr::V4(local)) if self.host.is_empty() => local.ip().to_string().into(),
-            Some(SocketAddr::V6(local)) if self.host.is_empty() => {
+            Some(SocketAddr::V4(local)) if self.host().is_empty() => local.ip().to_string().into(),
+            Some(SocketAddr::V6(local)) if self.host().is_empty() => {
                 format!("[{}]", local.ip()).into()
             }
-            _ => self.host.clone(),
+            _ => Bytes::copy_from_slice(self.host()),
         }
     }
 
@@ -263,5 +302,20 @@ impl Exchange {
     /// Writes to the error log.
     pub fn log(&self, level: LogLevel, message: &str) {
         crate::log::error::write(self, level, message, None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_stays_in_the_head_unless_it_was_changed() {
+        let piece = Slice { start: 6, end: 12 };
+        let beginning = Text::made_from(piece, Cow::Borrowed(b"host"));
+        let Text::OfHead(Slice { start: 6, end: 10 }) = beginning else { panic!("{beginning:?}") };
+        let changed = Text::made_from(piece, Cow::Owned(b"HOST".to_vec()));
+        let Text::Own(bytes) = changed else { panic!("{changed:?}") };
+        assert_eq!(bytes, "HOST");
     }
 }

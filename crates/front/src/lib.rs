@@ -2,7 +2,8 @@
 //!
 //! Rooms, from the outside in: [`process`] (orders from the master), `thread` (one runtime each),
 //! `runtime` (a configuration in use), `connection` (one request after the other), `secure` (TLS),
-//! `wire` (bytes in and out), `exchange` (one request), `phases` (from URI to content), `content` (files),
+//! `wire` (bytes in and out), `exchange` (one request), `spares` (memory of earlier ones), `phases`
+//! (from URI to content), `content` (files),
 //! `call` (upstreams and their cache), `error_pages`, `filter` and `finish` (from response to
 //! bytes), `outflow` and `relay` (bodies), `variables`, `log`.
 //!
@@ -33,6 +34,7 @@ mod request_body;
 mod response;
 mod runtime;
 mod secure;
+mod spares;
 mod status;
 mod thread;
 mod upstream_body;

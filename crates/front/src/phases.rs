@@ -17,7 +17,7 @@ use route::try_files::TryOutcome;
 use route::{Captures, RewriteOutcome, RewriteState};
 
 use crate::content::{index, paths, static_file};
-use crate::exchange::{Exchange, REDIRECTS_MAX};
+use crate::exchange::{Exchange, REDIRECTS_MAX, Text};
 use crate::response::Response;
 use crate::{error_pages, real_ip, redirect};
 
@@ -88,7 +88,7 @@ fn once(exchange: &mut Exchange, start: Start) -> Outcome {
     if redirected {
         exchange.redirects += 1;
         if exchange.redirects > REDIRECTS_MAX {
-            let uri = String::from_utf8_lossy(&exchange.uri).into_owned();
+            let uri = String::from_utf8_lossy(exchange.uri()).into_owned();
             let text = format!("rewrite or internal redirection cycle while processing \"{uri}\"");
             exchange.log(LogLevel::Error, &text);
             return error_pages::plain(exchange, 500);
@@ -103,8 +103,8 @@ fn once(exchange: &mut Exchange, start: Start) -> Outcome {
         Start::Location => find_location(exchange),
         Start::Redirect(uri, args) => {
             exchange.internal = true;
-            exchange.uri = uri;
-            exchange.args = args;
+            exchange.uri = Text::Own(uri);
+            exchange.args = Text::Own(args);
             exchange.uri_changed = true;
             server(exchange)
         }
@@ -117,8 +117,11 @@ fn once(exchange: &mut Exchange, start: Start) -> Outcome {
 }
 
 fn server(exchange: &mut Exchange) -> Outcome {
-    let active = exchange.active.clone();
     exchange.location = exchange.server().fallback;
+    if exchange.active.shared.router.server_rewrite(exchange.server).is_empty() {
+        return find_location(exchange);
+    }
+    let active = exchange.active.clone();
     let steps = active.shared.router.server_rewrite(exchange.server);
     match route::rewrite::run(steps, exchange) {
         RewriteOutcome::Stay | RewriteOutcome::ChooseAnew => find_location(exchange),
@@ -128,19 +131,16 @@ fn server(exchange: &mut Exchange) -> Outcome {
 
 fn find_location(exchange: &mut Exchange) -> Outcome {
     exchange.rewritten = false;
-    let active = exchange.active.clone();
-    let Ok(found) = active.shared.router.location(exchange.server, &exchange.uri) else {
+    let router = &exchange.active.shared.router;
+    let Ok(found) = router.location(exchange.server, exchange.uri()) else {
         exchange.log(LogLevel::Error, "a location's regular expression gave up");
         return Outcome::Status(500);
     };
     if let Some(captures) = found.captures {
-        for (slot, text) in captures.named() {
-            exchange.set_slot(slot, text.to_vec());
-        }
-        exchange.captures = Some(captures);
+        exchange.take_captures(captures);
     }
     exchange.location = found.location;
-    let location = active.location(exchange.location);
+    let location = exchange.location();
     if location.internal && !exchange.internal {
         return Outcome::Status(404);
     }
@@ -159,18 +159,11 @@ fn find_location(exchange: &mut Exchange) -> Outcome {
 }
 
 fn in_location(exchange: &mut Exchange) -> Outcome {
-    let active = exchange.active.clone();
-    let steps = active.shared.router.location_rewrite(exchange.location);
-    if !steps.is_empty() {
-        let before = exchange.uri.clone();
-        match route::rewrite::run(steps, exchange) {
-            RewriteOutcome::Stay => exchange.rewritten |= exchange.uri != before,
-            RewriteOutcome::ChooseAnew => return Outcome::Again(Start::Location),
-            other => return rewritten(exchange, other),
-        }
+    if let Some(outcome) = rewrite_in_location(exchange) {
+        return outcome;
     }
     real_ip::find(exchange);
-    let location = active.location(exchange.location);
+    let location = exchange.location();
     if !location.access.is_empty() {
         let client = real_ip::client(exchange.peer());
         if !route::access::decide(&location.access, client) {
@@ -180,7 +173,7 @@ fn in_location(exchange: &mut Exchange) -> Outcome {
     }
     if !location.try_files.is_empty() {
         match route::try_files::decide(&location.try_files, exchange, exchange) {
-            TryOutcome::Serve(uri) => exchange.uri = Bytes::from(uri),
+            TryOutcome::Serve(uri) => exchange.uri = Text::Own(Bytes::from(uri)),
             TryOutcome::Redirect { uri, args } => {
                 let args = args.map_or_else(Bytes::new, Bytes::from);
                 return Outcome::Again(Start::Redirect(Bytes::from(uri), args));
@@ -192,11 +185,29 @@ fn in_location(exchange: &mut Exchange) -> Outcome {
     content(exchange)
 }
 
+/// The location's rewriting; an outcome if the request does not go on in it.
+fn rewrite_in_location(exchange: &mut Exchange) -> Option<Outcome> {
+    if exchange.active.shared.router.location_rewrite(exchange.location).is_empty() {
+        return None;
+    }
+    let active = exchange.active.clone();
+    let steps = active.shared.router.location_rewrite(exchange.location);
+    let before = exchange.uri.clone();
+    match route::rewrite::run(steps, exchange) {
+        RewriteOutcome::Stay => {
+            exchange.rewritten |= exchange.uri() != before.of(&exchange.head);
+            None
+        }
+        RewriteOutcome::ChooseAnew => Some(Outcome::Again(Start::Location)),
+        other => Some(rewritten(exchange, other)),
+    }
+}
+
 fn content(exchange: &mut Exchange) -> Outcome {
     match &exchange.location().handler {
         Handler::Upstream(_) => Outcome::Call,
         Handler::StubStatus => Outcome::Respond(Box::new(exchange.thread.counters.page())),
-        Handler::Static if exchange.uri.ends_with(b"/") => index::serve(exchange),
+        Handler::Static if exchange.uri().ends_with(b"/") => index::serve(exchange),
         Handler::Static => static_file::serve(exchange),
     }
 }
@@ -210,7 +221,7 @@ fn rewritten(exchange: &mut Exchange, outcome: RewriteOutcome) -> Outcome {
         RewriteOutcome::Return { status: 444, .. } => Outcome::Close,
         RewriteOutcome::Return { status, text } => returned(exchange, status, text),
         RewriteOutcome::Failed(why) => {
-            let uri = String::from_utf8_lossy(&exchange.uri).into_owned();
+            let uri = String::from_utf8_lossy(exchange.uri()).into_owned();
             exchange.log(LogLevel::Error, &format!("rewriting failed: {why:?}: {uri}"));
             Outcome::Status(500)
         }
@@ -229,22 +240,32 @@ fn returned(exchange: &mut Exchange, status: u16, text: Option<Bytes>) -> Outcom
     }
 }
 
+impl Exchange {
+    /// What a regex of a server's or location's name found.
+    pub fn take_captures(&mut self, captures: Captures) {
+        for (slot, text) in captures.named() {
+            self.set_slot(slot, text.to_vec());
+        }
+        self.captures = Some(Box::new(captures));
+    }
+}
+
 impl RewriteState for Exchange {
     fn uri(&self) -> &[u8] {
-        &self.uri
+        Exchange::uri(self)
     }
 
     fn set_uri(&mut self, uri: Vec<u8>) {
-        self.uri = Bytes::from(uri);
+        self.uri = Text::Own(Bytes::from(uri));
         self.uri_changed = true;
     }
 
     fn args(&self) -> &[u8] {
-        &self.args
+        Exchange::args(self)
     }
 
     fn set_args(&mut self, args: Vec<u8>) {
-        self.args = Bytes::from(args);
+        self.args = Text::Own(Bytes::from(args));
     }
 
     fn set_slot(&mut self, slot: Slot, value: Vec<u8>) {
@@ -254,7 +275,7 @@ impl RewriteState for Exchange {
     }
 
     fn set_captures(&mut self, captures: Option<Captures>) {
-        self.captures = captures;
+        self.captures = captures.map(Box::new);
     }
 
     fn path_was_escaped(&self) -> bool {

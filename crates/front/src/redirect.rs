@@ -12,12 +12,12 @@ use crate::response::Response;
 
 /// Redirects a URI to itself with a slash at the end, arguments kept.
 pub fn with_slash(exchange: &Exchange) -> Outcome {
-    let mut location = Vec::with_capacity(exchange.uri.len() + 8);
-    escape(&exchange.uri, Escape::Uri, &mut location);
+    let mut location = Vec::with_capacity(exchange.uri().len() + 8);
+    escape(exchange.uri(), Escape::Uri, &mut location);
     location.push(b'/');
-    if !exchange.args.is_empty() {
+    if !exchange.args().is_empty() {
         location.push(b'?');
-        location.extend_from_slice(&exchange.args);
+        location.extend_from_slice(exchange.args());
     }
     Outcome::Redirect(301, Bytes::from(location))
 }

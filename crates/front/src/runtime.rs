@@ -98,6 +98,7 @@ pub struct Active {
     pub upstreams: Upstreams,
     types: Vec<NameMap<Bytes>>,
     default_types: Vec<Bytes>,
+    limits: Vec<(RequestLimits, Duration)>,
 }
 
 impl Active {
@@ -113,7 +114,9 @@ impl Active {
         let default = |location: &LocationPlan| Bytes::from(location.default_type.clone());
         let default_types = shared.plan.locations.iter().map(default).collect();
         let upstreams = Upstreams::new(shared.peers.clone(), apps);
-        Active { shared, upstreams, types, default_types }
+        let limits = |server: &ServerPlan| (RequestLimits::from(&server.head), server.head.timeout);
+        let limits = shared.plan.servers.iter().map(limits).collect();
+        Active { shared, upstreams, types, default_types, limits }
     }
 
     /// The plan.
@@ -141,9 +144,8 @@ impl Active {
 
     /// Limits of request heads, and the time one may take: the first server's, before anybody
     /// knows whose request it is.
-    pub fn limits(&self, server: ServerId) -> (RequestLimits, Duration) {
-        let head = &self.server(server).head;
-        (RequestLimits::from(head), head.timeout)
+    pub fn limits(&self, server: ServerId) -> &(RequestLimits, Duration) {
+        self.limits.get(server.0 as usize).unwrap_or(&self.limits[0])
     }
 
     /// MIME type of a file name's extension.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use message::HeaderField;
 use net::{BufferPool, Listener, Watch};
 use plan::Address;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -18,8 +19,9 @@ use upstream::{AppChannels, AppDoor};
 
 use crate::clock::Clock;
 use crate::content::open_files::OpenFiles;
-use crate::exchange::Places;
+use crate::exchange::Place;
 use crate::runtime::{Active, Runtime};
+use crate::spares::Spares;
 use crate::status::Counters;
 
 /// Idle connections may still send a request while the thread stops for this long: a request
@@ -80,7 +82,9 @@ pub struct Thread {
     /// Room for bytes that only pass. Borrowed for one read, never across a wait.
     pub bulk: RefCell<BytesMut>,
     /// Where requests stand.
-    pub places: Places,
+    pub places: Spares<Place>,
+    /// Room for the fields of request heads.
+    pub fields: Spares<Vec<HeaderField>>,
     /// A buffer for whoever needs one between two awaits; taken and put back.
     pub scratch: Cell<Vec<u8>>,
     /// Keys of this thread's `$request_id`.
@@ -104,6 +108,19 @@ impl Thread {
     /// The configuration for a request whose head is complete now; `None` before the first one.
     pub fn active(&self) -> Option<Rc<Active>> {
         self.active.borrow().clone()
+    }
+
+    /// A request is over: what it leaves behind is for the next ones.
+    pub fn clear(&self, mut place: Place) {
+        if let Some(exchange) = place.exchange() {
+            let head = &mut exchange.head;
+            self.pool.put(std::mem::take(&mut head.bytes));
+            let mut fields = std::mem::take(&mut head.headers);
+            fields.clear();
+            self.fields.put(fields);
+        }
+        place.clear();
+        self.places.put(place);
     }
 }
 
@@ -163,7 +180,8 @@ async fn run(
         watch: Watch::new(),
         pool: BufferPool::new(),
         bulk: RefCell::default(),
-        places: Places::default(),
+        places: Spares::default(),
+        fields: Spares::default(),
         scratch: Cell::new(Vec::new()),
         random: RandomState::new(),
         files: OpenFiles::new(),
@@ -243,7 +261,7 @@ async fn accept(thread: Rc<Thread>, listener: Listener, address: Address) {
             Ok((stream, peer)) => {
                 let number = crate::connection::next_number();
                 let client = crate::connection::client(number, &stream, peer, address.clone());
-                let connection = crate::connection::serve(thread.clone(), stream, client);
+                let connection = crate::connection::serve(thread.clone(), stream, client.into());
                 tokio::task::spawn_local(connection);
                 // One at a time, so that the other threads get their share.
                 tokio::task::yield_now().await;

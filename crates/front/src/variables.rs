@@ -131,12 +131,12 @@ impl Exchange {
                 self.push_request_uri(out);
                 Some(true)
             }
-            Variable::Uri => put(out, &self.uri),
-            Variable::Args => put(out, &self.args),
-            Variable::IsArgs => put(out, if self.args.is_empty() { b"" } else { b"?" }),
+            Variable::Uri => put(out, self.uri()),
+            Variable::Args => put(out, self.args()),
+            Variable::IsArgs => put(out, if self.args().is_empty() { b"" } else { b"?" }),
             Variable::ServerProtocol => put(out, head.version.text().as_bytes()),
-            Variable::Host => match self.host.is_empty() {
-                false => put(out, &self.host),
+            Variable::Host => match self.host().is_empty() {
+                false => put(out, self.host()),
                 true => put(out, self.server().first_name.as_bytes()),
             },
             Variable::ServerName => put(out, self.server().first_name.as_bytes()),
@@ -151,7 +151,7 @@ impl Exchange {
             Variable::RequestTime => put_seconds(out, self.elapsed()),
             Variable::RequestId => put(out, self.request_id().as_bytes()),
             Variable::RequestCompletion => put(out, if self.sent.complete { b"OK" } else { b"" }),
-            Variable::RequestFilename => put(out, &paths::of_uri(self, &self.uri)),
+            Variable::RequestFilename => put(out, &paths::of_uri(self, self.uri())),
             Variable::DocumentRoot => put(out, &paths::root(self)),
             Variable::RealpathRoot => {
                 let root = paths::root(self);
@@ -252,7 +252,7 @@ impl Exchange {
                 found.is_some()
             }
             Variable::Arg(name) => {
-                let found = argument(&self.args, name.as_bytes());
+                let found = argument(self.args(), name.as_bytes());
                 out.extend_from_slice(found.unwrap_or(&[]));
                 found.is_some()
             }

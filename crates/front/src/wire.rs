@@ -69,8 +69,14 @@ impl Wire {
     /// # Errors
     /// At the client's end of file, when it is gone, or when the deadline passes.
     pub async fn fill(&mut self) -> Result<(), WireEnd> {
+        let mut woken = false;
         poll_fn(|context| {
-            let filled = self.poll_fill(context);
+            // At first most likely nothing has come, once woken most likely something has: only
+            // then is a buffer taken before anybody asks.
+            let filled = match std::mem::replace(&mut woken, true) {
+                true => self.poll_read(context),
+                false => self.poll_fill(context),
+            };
             if filled.is_pending() {
                 self.relax();
             }
@@ -80,10 +86,17 @@ impl Wire {
     }
 
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<Result<(), WireEnd>> {
+        if self.buffer.is_empty()
+            && self.buffer.capacity() < net::pool::BUFFER_BYTES / 2
+            && self.stream.poll_readable(context)?.is_pending()
+        {
+            return self.wait(context);
+        }
+        self.poll_read(context)
+    }
+
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Result<(), WireEnd>> {
         if self.buffer.is_empty() && self.buffer.capacity() < net::pool::BUFFER_BYTES / 2 {
-            if self.stream.poll_readable(context)?.is_pending() {
-                return self.wait(context);
-            }
             self.buffer = self.thread.pool.take();
         }
         self.buffer.reserve(net::pool::BUFFER_BYTES / 2);

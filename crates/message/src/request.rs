@@ -1,6 +1,6 @@
 //! A request's head.
 
-use bytes::Bytes;
+use bytes::BytesMut;
 
 use crate::{HeaderField, KnownHeader, Method};
 
@@ -68,8 +68,8 @@ pub enum BodyLength {
 /// A parsed and validated request head.
 #[derive(Clone, Debug)]
 pub struct RequestHead {
-    /// The head as it came, request line to the empty line.
-    pub bytes: Bytes,
+    /// The head as it came, request line to the empty line, in the buffer it was read into.
+    pub bytes: BytesMut,
     /// The method, if the program decides upon it.
     pub method: Method,
     /// The method as written.
@@ -85,6 +85,9 @@ pub struct RequestHead {
     pub has_query: bool,
     /// Host of an absolute-form target, which overrides the Host header.
     pub target_host: Option<Slice>,
+    /// The name in Host without its port, if it is in normal form as it stands: labels of
+    /// lower-case letters, digits and hyphens.
+    pub plain_host: Option<Slice>,
     /// Version the client spoke.
     pub version: Version,
     /// Header fields in the order they came, names as written.

@@ -28,12 +28,33 @@ impl BufferPool {
         buffer
     }
 
-    /// Gives back a buffer that holds nothing anybody needs.
+    /// Gives back a buffer that holds nothing anybody needs. One that was cut off a larger one, or
+    /// that has grown large, is not kept.
     pub fn put(&self, mut buffer: BytesMut) {
         let mut spare = self.spare.borrow_mut();
-        if spare.len() < SPARE_MAX && buffer.capacity() <= 4 * BUFFER_BYTES {
+        let fits = (BUFFER_BYTES / 2..=4 * BUFFER_BYTES).contains(&buffer.capacity());
+        if spare.len() < SPARE_MAX && fits {
             buffer.clear();
             spare.push(buffer);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_comes_back_and_a_piece_of_one_does_not() {
+        let pool = BufferPool::new();
+        let mut buffer = pool.take();
+        let place = buffer.as_ptr();
+        buffer.extend_from_slice(b"head");
+        pool.put(buffer);
+        let mut buffer = pool.take();
+        assert_eq!((buffer.as_ptr(), buffer.len()), (place, 0));
+        buffer.extend_from_slice(b"head");
+        pool.put(buffer.split_to(4));
+        assert!(pool.spare.borrow().is_empty());
     }
 }

@@ -186,6 +186,34 @@ fn pipelined_requests_come_one_by_one() {
 }
 
 #[test]
+fn a_head_that_came_alone_has_its_buffer_for_itself() {
+    let request = b"GET /1 HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut buffer = BytesMut::with_capacity(4096);
+    buffer.extend_from_slice(request);
+    let head = RequestReader::new().next_head(&mut buffer, &limits()).unwrap().unwrap();
+    assert_eq!((buffer.capacity(), head.bytes.capacity()), (0, 4096));
+    let mut buffer = head.bytes;
+    buffer.extend_from_slice(b"POST");
+    let head = RequestReader::new().next_head(&mut buffer, &limits()).unwrap().unwrap();
+    assert_eq!((&head.bytes[..], &buffer[..]), (&request[..], &b"POST"[..]));
+}
+
+#[test]
+fn a_host_is_plain_if_nothing_about_it_has_to_be_changed() {
+    for (host, plain) in [
+        ("example.org:8080", Some("example.org")),
+        ("127.0.0.1", Some("127.0.0.1")),
+        ("Example.org", None),
+        ("example.org.", None),
+        ("[::1]:80", None),
+    ] {
+        let mut buffer = BytesMut::from(format!("GET / HTTP/1.1\nHost:\t{host} \n\n").as_str());
+        let head = RequestReader::new().next_head(&mut buffer, &limits()).unwrap().unwrap();
+        assert_eq!(head.plain_host.map(|name| head.text(name)), plain.map(str::as_bytes));
+    }
+}
+
+#[test]
 fn odd_names_are_dropped_or_kept_as_nginx_is_told() {
     let bytes = b"GET / HTTP/1.1\r\nHost: a\r\nX(: 1\r\nX_Y: 2\r\n\r\n";
     for (invalid_names, underscores, left) in [

@@ -23,23 +23,18 @@ pub struct Found {
 /// One level of locations, compiled.
 #[derive(Debug, Default)]
 pub(crate) struct Level {
-    exact: Vec<(Box<[u8]>, Place)>,
+    exact: Vec<(Box<[u8]>, LocationId)>,
     prefixes: Vec<Prefix>,
     regexes: Vec<RegexLocation>,
-    /// Some entry redirects the URI that lacks its slash.
-    any_auto_redirect: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    location: LocationId,
-    auto_redirect: bool,
+    /// URIs that lack the slash of an entry and are redirected to it.
+    slashless: Vec<(Box<[u8]>, LocationId)>,
 }
 
 #[derive(Debug)]
 struct Prefix {
     uri: Box<[u8]>,
-    place: Place,
+    location: LocationId,
+    auto_redirect: bool,
     skip_regexes: bool,
     nested: Level,
     /// Index of the longest other prefix this one begins with.
@@ -68,11 +63,8 @@ impl Level {
         tree: &LocationTree,
         calls_upstream: &dyn Fn(LocationId) -> bool,
     ) -> Result<Level, (String, String)> {
-        let mut exact: Vec<(Box<[u8]>, Place)> = Vec::with_capacity(tree.exact.len());
-        for (uri, location) in &tree.exact {
-            let auto_redirect = uri.ends_with('/') && calls_upstream(*location);
-            exact.push((uri.as_bytes().into(), Place { location: *location, auto_redirect }));
-        }
+        let mut exact: Vec<(Box<[u8]>, LocationId)> =
+            tree.exact.iter().map(|(uri, location)| (uri.as_bytes().into(), *location)).collect();
         exact.sort_by(|left, right| left.0.cmp(&right.0));
         let mut prefixes = Vec::with_capacity(tree.prefixes.len());
         for prefix in &tree.prefixes {
@@ -87,9 +79,8 @@ impl Level {
             let nested = Level::new(&regex.nested, calls_upstream)?;
             regexes.push(RegexLocation { pattern, location: regex.location, nested });
         }
-        let any_auto_redirect = exact.iter().any(|(_, place)| place.auto_redirect)
-            || prefixes.iter().any(|prefix| prefix.place.auto_redirect);
-        Ok(Level { exact, prefixes, regexes, any_auto_redirect })
+        let slashless = slashless(&exact, &prefixes, calls_upstream);
+        Ok(Level { exact, prefixes, regexes, slashless })
     }
 
     /// The location of a URI, or the fallback.
@@ -106,12 +97,12 @@ impl Level {
     }
 
     fn search(&self, uri: &[u8]) -> Result<Answer, TooMuchBacktracking> {
-        if let Some(place) = self.exact(uri) {
-            return Ok(Answer::Final(plain(place.location)));
+        if let Some(location) = look_up(&self.exact, uri) {
+            return Ok(Answer::Final(plain(location)));
         }
         let prefix = self.longest_prefix(uri);
         if prefix.is_none_or(|prefix| prefix.uri.len() != uri.len())
-            && let Some(location) = self.with_slash(uri)
+            && let Some(location) = look_up(&self.slashless, uri)
         {
             let found = Found { location, captures: None, redirect_to_slash: true };
             return Ok(Answer::Final(found));
@@ -121,7 +112,7 @@ impl Level {
             best = match prefix.nested.search(uri)? {
                 Answer::Final(found) => return Ok(Answer::Final(found)),
                 Answer::Prefix(location) => Answer::Prefix(location),
-                Answer::Nothing => Answer::Prefix(prefix.place.location),
+                Answer::Nothing => Answer::Prefix(prefix.location),
             };
         }
         if prefix.is_some_and(|prefix| prefix.skip_regexes) {
@@ -135,11 +126,6 @@ impl Level {
         Ok(best)
     }
 
-    fn exact(&self, uri: &[u8]) -> Option<Place> {
-        let at = self.exact.binary_search_by(|(known, _)| known.as_ref().cmp(uri)).ok()?;
-        self.exact.get(at).map(|(_, place)| *place)
-    }
-
     fn longest_prefix(&self, uri: &[u8]) -> Option<&Prefix> {
         let after = self.prefixes.partition_point(|prefix| prefix.uri.as_ref() <= uri);
         // The longest prefix is the last one that sorts before the URI, or among those it begins
@@ -150,20 +136,6 @@ impl Level {
         }
         Some(candidate)
     }
-
-    /// The location that is the URI and a slash, and wants the redirect.
-    fn with_slash(&self, uri: &[u8]) -> Option<LocationId> {
-        if !self.any_auto_redirect {
-            return None;
-        }
-        let order = |known: &[u8]| known.iter().cmp(uri.iter().chain(b"/"));
-        let exact = self.exact.binary_search_by(|(known, _)| order(known)).ok();
-        let exact = exact.and_then(|at| self.exact.get(at)).map(|(_, place)| *place);
-        let prefix = self.prefixes.binary_search_by(|prefix| order(&prefix.uri)).ok();
-        let prefix = prefix.and_then(|at| self.prefixes.get(at)).map(|prefix| prefix.place);
-        let wanted = [exact, prefix].into_iter().flatten().any(|place| place.auto_redirect);
-        exact.or(prefix).filter(|_| wanted).map(|place| place.location)
-    }
 }
 
 impl Prefix {
@@ -173,7 +145,8 @@ impl Prefix {
     ) -> Result<Prefix, (String, String)> {
         Ok(Prefix {
             uri: plan.uri.as_bytes().into(),
-            place: Place { location: plan.location, auto_redirect: plan.auto_redirect },
+            location: plan.location,
+            auto_redirect: plan.auto_redirect,
             skip_regexes: plan.skip_regexes,
             nested: Level::new(&plan.nested, calls_upstream)?,
             parent: None,
@@ -192,6 +165,32 @@ impl RegexLocation {
         let captures = Some(own.unwrap_or(captures));
         Ok(Found { location, captures, redirect_to_slash: false })
     }
+}
+
+fn look_up(sorted: &[(Box<[u8]>, LocationId)], uri: &[u8]) -> Option<LocationId> {
+    let at = sorted.binary_search_by(|(known, _)| known.as_ref().cmp(uri)).ok()?;
+    sorted.get(at).map(|(_, location)| *location)
+}
+
+/// Every URI of which the one with a slash at its end redirects, and where to; an exact location
+/// goes before a prefix of the same name. Both are sorted.
+fn slashless(
+    exact: &[(Box<[u8]>, LocationId)],
+    prefixes: &[Prefix],
+    calls_upstream: &dyn Fn(LocationId) -> bool,
+) -> Vec<(Box<[u8]>, LocationId)> {
+    let exact_ones =
+        exact.iter().map(|(uri, location)| (uri, *location, calls_upstream(*location)));
+    let prefix_ones = prefixes.iter().map(|it| (&it.uri, it.location, it.auto_redirect));
+    let redirecting = exact_ones.chain(prefix_ones).filter(|(.., redirects)| *redirects);
+    let found = redirecting.filter_map(|(uri, location, _)| {
+        let location = look_up(exact, uri).unwrap_or(location);
+        Some((uri.strip_suffix(b"/")?.into(), location))
+    });
+    let mut found: Vec<(Box<[u8]>, LocationId)> = found.collect();
+    found.sort_by(|left, right| left.0.cmp(&right.0));
+    found.dedup_by(|left, right| left.0 == right.0);
+    found
 }
 
 fn plain(location: LocationId) -> Found {

@@ -89,6 +89,11 @@ impl<T: Clone> NameTable<T> {
         }
     }
 
+    /// Whom names mean.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        [&self.exact, &self.endings, &self.beginnings].into_iter().flat_map(NameMap::values)
+    }
+
     /// Whom a (normalised) name means.
     pub(crate) fn find(&self, name: &[u8]) -> Option<&T> {
         if let Some(found) = self.exact.get(name) {

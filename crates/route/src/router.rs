@@ -51,6 +51,8 @@ struct Listen {
     names: NameTable<ServerId>,
     regexes: Vec<(Pattern, ServerId)>,
     default: ServerId,
+    /// Whether every host leads to the default server.
+    is_single: bool,
 }
 
 #[derive(Debug)]
@@ -162,10 +164,14 @@ impl Listen {
                 regexes.push((pattern, id));
             }
         }
-        Ok(Listen { names, regexes, default })
+        let is_single = regexes.is_empty() && names.values().all(|server| *server == default);
+        Ok(Listen { names, regexes, default, is_single })
     }
 
     fn find(&self, host: &[u8]) -> Result<(ServerId, Option<Captures>), TooMuchBacktracking> {
+        if self.is_single {
+            return Ok((self.default, None));
+        }
         if let Some(server) = self.names.find(host) {
             return Ok((*server, None));
         }

@@ -50,17 +50,30 @@ pub fn normalise(path: &[u8], merge_slashes: bool) -> Result<Cow<'_, [u8]>, BadU
 
 /// Whether nothing in the path needs work.
 fn is_plain(path: &[u8]) -> bool {
-    let mut before = 0;
-    path.iter().all(|&byte| {
-        let plain = match byte {
-            b'%' | b'#' | 0 => false,
-            b'/' | b'.' => before != b'/',
-            _ => true,
-        };
-        before = byte;
-        plain
-    })
+    let (mut work, mut before) = (0, 0);
+    for &byte in path {
+        let class = CLASSES[usize::from(byte)];
+        work |= class & CODED | before << 1 & class;
+        before = class & SLASH;
+    }
+    work == 0
 }
+
+/// Has to be decoded, or ends the path.
+const CODED: u8 = 1;
+const SLASH: u8 = 2;
+/// Behind a slash: an empty segment, or perhaps a dot segment. Twice [`SLASH`].
+const AFTER_SLASH: u8 = 4;
+
+static CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
+    classes[b'%' as usize] = CODED;
+    classes[b'#' as usize] = CODED;
+    classes[0] = CODED;
+    classes[b'/' as usize] = SLASH | AFTER_SLASH;
+    classes[b'.' as usize] = AFTER_SLASH;
+    classes
+};
 
 /// `%XX` to bytes, up to a raw `#`.
 fn decode(path: &[u8]) -> Result<Vec<u8>, BadUri> {

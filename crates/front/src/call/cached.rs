@@ -141,10 +141,10 @@ async fn fetch(
     exchange.fills_cache = filler.is_some();
     if let Some(object) = stale.as_ref().filter(|_| rules.revalidate) {
         let head = object.head();
-        exchange.revalidate = Some(Revalidate {
+        exchange.revalidate = Some(Box::new(Revalidate {
             modified: head.header(KnownHeader::LastModified).cloned(),
             tag: head.header(KnownHeader::ETag).cloned(),
-        });
+        }));
     }
     let method = exchange.method;
     if exchange.fills_cache && rules.convert_head && method == Method::Head {

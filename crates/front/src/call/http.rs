@@ -64,7 +64,7 @@ pub fn head(
 
 /// The request target for the upstream.
 pub fn target(exchange: &Exchange, call: &UpstreamCall) -> Vec<u8> {
-    let mut out = Vec::with_capacity(exchange.uri.len() + 32);
+    let mut out = Vec::with_capacity(exchange.uri().len() + 32);
     push_target(exchange, call, None, &mut out);
     out
 }
@@ -78,20 +78,20 @@ fn push_target(exchange: &Exchange, call: &UpstreamCall, uri: Option<Vec<u8>>, o
     match uri {
         None if !exchange.uri_changed => return exchange.push_request_uri(out),
         // A prefix that a rewrite has replaced is not there to be replaced again.
-        Some(_) if exchange.rewritten => escape(&exchange.uri, Escape::Uri, out),
-        None => escape(&exchange.uri, Escape::Uri, out),
+        Some(_) if exchange.rewritten => escape(exchange.uri(), Escape::Uri, out),
+        None => escape(exchange.uri(), Escape::Uri, out),
         Some(uri) => {
             out.extend_from_slice(uri.as_bytes());
-            escape(exchange.uri.get(*prefix_bytes..).unwrap_or(&[]), Escape::Uri, out);
+            escape(exchange.uri().get(*prefix_bytes..).unwrap_or(&[]), Escape::Uri, out);
         }
     }
     push_args(exchange, out);
 }
 
 fn push_args(exchange: &Exchange, out: &mut Vec<u8>) {
-    if !exchange.args.is_empty() {
+    if !exchange.args().is_empty() {
         out.push(b'?');
-        out.extend_from_slice(&exchange.args);
+        out.extend_from_slice(exchange.args());
     }
 }
 

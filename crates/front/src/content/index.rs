@@ -11,7 +11,7 @@ use crate::phases::{Outcome, Start};
 /// Answers a URI that ends in a slash: by the first index file that exists, by a listing, or
 /// not at all.
 pub fn serve(exchange: &mut Exchange) -> Outcome {
-    let directory = paths::of_uri(exchange, &exchange.uri);
+    let directory = paths::of_uri(exchange, exchange.uri());
     let active = exchange.active.clone();
     let location = active.location(exchange.location);
     let mut checked = false;
@@ -19,15 +19,15 @@ pub fn serve(exchange: &mut Exchange) -> Outcome {
         let mut name = Vec::with_capacity(16);
         render(template, exchange, &mut name);
         if name.starts_with(b"/") {
-            return Outcome::Again(Start::Redirect(Bytes::from(name), exchange.args.clone()));
+            return redirect(exchange, name);
         }
         let mut path = directory.clone();
         path.extend_from_slice(&name);
         match std::fs::metadata(paths::as_path(&path)) {
             Ok(_) => {
-                let mut uri = exchange.uri.to_vec();
+                let mut uri = exchange.uri().to_vec();
                 uri.extend_from_slice(&name);
-                return Outcome::Again(Start::Redirect(Bytes::from(uri), exchange.args.clone()));
+                return redirect(exchange, uri);
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && !checked => {
                 checked = true;
@@ -48,6 +48,11 @@ pub fn serve(exchange: &mut Exchange) -> Outcome {
     let shown = String::from_utf8_lossy(&directory);
     exchange.log(LogLevel::Error, &format!("directory index of \"{shown}\" is forbidden"));
     Outcome::Status(403)
+}
+
+fn redirect(exchange: &Exchange, uri: Vec<u8>) -> Outcome {
+    let args = Bytes::copy_from_slice(exchange.args());
+    Outcome::Again(Start::Redirect(Bytes::from(uri), args))
 }
 
 fn missing(exchange: &Exchange, path: &[u8], error: &std::io::Error) -> Outcome {

@@ -29,7 +29,7 @@ pub fn serve(exchange: &Exchange, directory: &[u8]) -> Outcome {
         Err(error) => return static_file::failed(exchange, "opendir()", directory, &error),
     };
     let mut title = Vec::new();
-    escape_html(&exchange.uri, &mut title);
+    escape_html(exchange.uri(), &mut title);
     let mut page = b"<html>\r\n<head><title>Index of ".to_vec();
     page.extend_from_slice(&title);
     page.extend_from_slice(b"</title></head>\r\n<body>\r\n<h1>Index of ");

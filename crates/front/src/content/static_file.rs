@@ -19,7 +19,7 @@ use crate::response::Response;
 
 /// Answers with the file of the request's URI.
 pub fn serve(exchange: &mut Exchange) -> Outcome {
-    let path = paths::of_uri(exchange, &exchange.uri);
+    let path = paths::of_uri(exchange, exchange.uri());
     if path.contains(&0) {
         return Outcome::Status(404);
     }
@@ -62,12 +62,12 @@ pub fn errno_text(error: &io::Error) -> String {
 }
 
 fn redirect_to_slash(exchange: &mut Exchange) -> Outcome {
-    let mut location = Vec::with_capacity(exchange.uri.len() + 8);
-    route::escape::escape(&exchange.uri, route::escape::Escape::Uri, &mut location);
+    let mut location = Vec::with_capacity(exchange.uri().len() + 8);
+    route::escape::escape(exchange.uri(), route::escape::Escape::Uri, &mut location);
     location.push(b'/');
-    if !exchange.args.is_empty() {
+    if !exchange.args().is_empty() {
         location.push(b'?');
-        location.extend_from_slice(&exchange.args);
+        location.extend_from_slice(exchange.args());
     }
     Outcome::Redirect(301, Bytes::from(location))
 }
@@ -101,9 +101,26 @@ fn describe(response: &mut Response, metadata: &Metadata, body: Body, etag: bool
     response.ranges = true;
     response.body = body;
     if etag {
-        let tag = Bytes::from(format!("\"{:x}-{:x}\"", metadata.mtime(), metadata.len()));
+        let mut tag = Vec::with_capacity(36);
+        push_tag(metadata, &mut tag);
+        let tag = Bytes::from(tag);
         response.headers.push(Header::known(KnownHeader::ETag, tag));
     }
+}
+
+/// Appends nginx's ETag of a file: time and length in hexadecimal.
+fn push_tag(metadata: &Metadata, out: &mut Vec<u8>) {
+    out.push(b'"');
+    push_hexadecimal(metadata.mtime() as u64, out);
+    out.push(b'-');
+    push_hexadecimal(metadata.len(), out);
+    out.push(b'"');
+}
+
+fn push_hexadecimal(number: u64, out: &mut Vec<u8>) {
+    let digits = (u64::BITS - (number | 1).leading_zeros()).div_ceil(4);
+    let digit = |at: u32| b"0123456789abcdef"[(number >> (4 * at) & 15) as usize];
+    out.extend((0..digits).rev().map(digit));
 }
 
 /// The file beside it with `.gz` at the end, if it is there and the client takes it.
@@ -125,11 +142,50 @@ fn precompressed(exchange: &Exchange, path: &[u8]) -> Option<(Metadata, Body)> {
 /// The MIME type that the extension of the URI has in the location's table.
 pub fn content_type(exchange: &Exchange) -> Option<Bytes> {
     let location = exchange.location();
-    let name_start = exchange.uri.iter().rposition(|&byte| byte == b'/').map_or(0, |at| at + 1);
-    let name = exchange.uri.get(name_start..).unwrap_or(&[]);
-    let dot = name.iter().rposition(|&byte| byte == b'.').filter(|&at| at > 0);
-    let extension = dot.and_then(|at| name.get(at + 1..)).filter(|text| !text.is_empty());
-    extension
+    extension(exchange.uri())
         .and_then(|extension| exchange.active.mime(location.types, extension))
         .or_else(|| exchange.active.default_type(exchange.location))
+}
+
+/// What stands behind the last dot of the last segment; a dot at its beginning hides a file and
+/// begins no extension.
+fn extension(uri: &[u8]) -> Option<&[u8]> {
+    let last = uri.iter().rposition(|&byte| matches!(byte, b'.' | b'/'))?;
+    let is_dot = uri.get(last) == Some(&b'.');
+    let before = uri.get(last.checked_sub(1)?);
+    let behind = uri.get(last + 1..)?;
+    (is_dot && before != Some(&b'/') && !behind.is_empty()).then_some(behind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_extension_stands_behind_the_last_dot_of_a_name() {
+        for (uri, expected) in [
+            ("/a.html", Some("html")),
+            ("/a.tar.gz", Some("gz")),
+            ("/a.b/c", None),
+            ("/.htaccess", None),
+            ("/a/.x.y", Some("y")),
+            ("/a.", None),
+            ("/a..b", Some("b")),
+            ("/", None),
+            ("", None),
+            (".a", None),
+            ("a.b", Some("b")),
+        ] {
+            assert_eq!(extension(uri.as_bytes()), expected.map(str::as_bytes), "{uri}");
+        }
+    }
+
+    #[test]
+    fn hexadecimal_is_what_the_standard_library_writes() {
+        for number in [0, 1, 15, 16, 255, 256, 0x6543_2100, u64::MAX, -5i64 as u64] {
+            let mut out = Vec::new();
+            push_hexadecimal(number, &mut out);
+            assert_eq!(out, format!("{number:x}").as_bytes());
+        }
+    }
 }

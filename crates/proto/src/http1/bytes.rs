@@ -13,6 +13,10 @@ pub(super) const METHOD: u8 = 8;
 pub(super) const HOST: u8 = 16;
 /// Inside the brackets of an IPv6 literal.
 pub(super) const HOST_LITERAL: u8 = 32;
+/// Inside a label of a host name as most are: lower-case letters, digits and hyphens.
+pub(super) const LABEL: u8 = 64;
+/// Behind the path of a target: the query, a fragment, or a blank, which is a mistake.
+pub(super) const AFTER_PATH: u8 = 128;
 
 static CLASSES: [u8; 256] = classes();
 
@@ -34,21 +38,44 @@ pub(super) fn any(bytes: &[u8], class: u8) -> bool {
     bytes.iter().any(|&byte| is(byte, class))
 }
 
-/// Whether some byte is a control; the tab counts as one. Eight bytes at a time: this looks at
-/// every byte of every request.
+/// Whether some byte is a control; the tab counts as one.
 #[inline]
 pub(super) fn any_control(bytes: &[u8]) -> bool {
+    first_control(bytes).is_some()
+}
+
+/// Where the first control byte stands; the tab counts as one. Sixteen bytes at a time: this
+/// looks at every byte of every request.
+#[inline]
+pub(super) fn first_control(bytes: &[u8]) -> Option<usize> {
+    let (blocks, _) = bytes.as_chunks::<16>();
+    let clean = |block: &&[u8; 16]| !block.iter().fold(false, |any, &byte| any | is_control(byte));
+    let before = blocks.iter().take_while(clean).count() * 16;
+    let (words, rest) = bytes.get(before..)?.as_chunks::<8>();
+    for (number, word) in words.iter().enumerate() {
+        let found = controls(u64::from_le_bytes(*word));
+        if found != 0 {
+            return Some(before + number * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let found = rest.iter().position(|&byte| is_control(byte))?;
+    Some(before + words.len() * 8 + found)
+}
+
+#[inline]
+fn is_control(byte: u8) -> bool {
+    byte < 0x20 || byte == 0x7f
+}
+
+/// The highest bit of each byte that is a control. Above the lowest such byte there may be others
+/// set: a difference borrows from its neighbour.
+#[inline]
+fn controls(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut found = 0;
-    for word in words {
-        let word = u64::from_le_bytes(*word);
-        let below_space = word.wrapping_sub(ONES * 0x20) & !word;
-        let delete = word ^ (ONES * 0x7f);
-        found |= below_space | (delete.wrapping_sub(ONES) & !delete);
-    }
-    found & HIGH != 0 || rest.iter().any(|&byte| byte < 0x20 || byte == 0x7f)
+    let below_space = word.wrapping_sub(ONES * 0x20) & !word;
+    let delete = word ^ (ONES * 0x7f);
+    (below_space | (delete.wrapping_sub(ONES) & !delete)) & HIGH
 }
 
 /// `bytes` without blanks and tabs at both ends, as a range of `bytes`.
@@ -106,6 +133,12 @@ const fn classes() -> [u8; 256] {
         if byte.is_ascii_hexdigit() || contains(b":.v", byte) {
             class |= HOST_LITERAL;
         }
+        if byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-' {
+            class |= LABEL;
+        }
+        if contains(b"?# ", byte) {
+            class |= AFTER_PATH;
+        }
         table[at] = class;
         at += 1;
     }
@@ -128,13 +161,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn controls_are_found_wherever_they_stand() {
-        for byte in 0..=255u8 {
-            for at in 0..20 {
-                let mut bytes = [b'a'; 20];
-                bytes[at] = byte;
-                let control = byte < 0x20 || byte == 0x7f;
-                assert_eq!(any_control(&bytes), control, "{byte} at {at}");
+    fn the_first_control_is_found_wherever_it_stands() {
+        for length in 0..50 {
+            let mut bytes = [b'a', b' ', 0x80, b'~', 0xff].repeat(10);
+            bytes.truncate(length);
+            assert_eq!(first_control(&bytes), None, "{length}");
+            for at in 0..length {
+                for byte in 0..=255u8 {
+                    let before = std::mem::replace(&mut bytes[at], byte);
+                    let control = byte < 0x20 || byte == 0x7f;
+                    assert_eq!(first_control(&bytes), control.then_some(at), "{byte} at {at}");
+                    bytes[at] = before;
+                }
+                let before = bytes.split_off(at);
+                bytes.extend([b'\r'].iter().chain(&before).take(length - at));
+                bytes.extend(std::iter::repeat_n(b'\n', 3));
+                assert_eq!(first_control(&bytes), Some(at), "two in {length}");
+                bytes.truncate(at);
+                bytes.extend(before);
             }
         }
     }

@@ -1,10 +1,10 @@
 //! What the header fields of a request decide together: framing, persistence, host.
 
-use message::{BodyLength, KnownHeader, Version};
+use message::{BodyLength, KnownHeader, Slice, Version};
 
 use super::bytes::{decimal, list_items};
 use super::limits::RequestError;
-use super::target::is_valid_host;
+use super::target::{is_valid_host, plain_host_bytes};
 
 /// Collected while the fields go by.
 #[derive(Clone, Copy, Debug, Default)]
@@ -12,6 +12,7 @@ pub(super) struct Decisions {
     content_length: Option<u64>,
     chunked: bool,
     host: bool,
+    plain_host: Option<Slice>,
     content_type: bool,
     close: bool,
     keep: bool,
@@ -22,22 +23,33 @@ pub(super) struct Decisions {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outcome {
     pub body: BodyLength,
+    pub plain_host: Option<Slice>,
     pub keep_alive: bool,
     pub expect_continue: bool,
 }
 
 impl Decisions {
-    /// Takes note of one field.
+    /// Takes note of one field; its value stands at `at` in the head.
     #[inline]
-    pub fn handle_field(&mut self, known: KnownHeader, value: &[u8]) -> Result<(), RequestError> {
+    pub fn handle_field(
+        &mut self,
+        known: KnownHeader,
+        value: &[u8],
+        at: usize,
+    ) -> Result<(), RequestError> {
         match known {
             KnownHeader::Host => {
                 if self.host {
                     return Err(RequestError::HostTwice);
                 }
                 self.host = true;
-                if !is_valid_host(value) {
-                    return Err(RequestError::BadHost);
+                match plain_host_bytes(value) {
+                    Some(bytes) => {
+                        let (start, end) = (at as u32, (at + bytes) as u32);
+                        self.plain_host = Some(Slice { start, end });
+                    }
+                    None if is_valid_host(value) => {}
+                    None => return Err(RequestError::BadHost),
                 }
             }
             KnownHeader::ContentLength => {
@@ -95,6 +107,7 @@ impl Decisions {
             (false, Some(bytes)) => BodyLength::Length(bytes),
         };
         let keep_alive = !self.close && (http11 || (self.keep && version == Version::Http10));
-        Ok(Outcome { body, keep_alive, expect_continue: self.expect_continue && http11 })
+        let expect_continue = self.expect_continue && http11;
+        Ok(Outcome { body, plain_host: self.plain_host, keep_alive, expect_continue })
     }
 }

@@ -24,8 +24,16 @@ impl RequestReader {
         self.scan.has_begun()
     }
 
+    /// Uses the memory of an earlier head's fields for the next one's.
+    pub fn reuse(&mut self, fields: Vec<HeaderField>) {
+        if self.fields.capacity() == 0 {
+            self.fields = fields;
+        }
+    }
+
     /// Takes the next head off `buffer`, or says `None` if it is not complete. Between two calls
-    /// `buffer` may only grow at its end. The body, or the next request, stays in `buffer`.
+    /// `buffer` may only grow at its end. The body, or the next request, stays in `buffer`; if
+    /// nothing does, the head has the memory for itself and `buffer` is left without any.
     ///
     /// # Errors
     /// The head is refused; nothing more may be read from this connection.
@@ -43,15 +51,16 @@ impl RequestReader {
         };
         if head.start != 0 {
             buffer.advance(head.start);
-            self.scan = RequestScan::new();
+            self.scan.restart();
             match self.scan.advance(buffer, limits, &mut self.fields)? {
                 Some(again) => head = again,
                 None => return Ok(None),
             }
         }
-        self.scan = RequestScan::new();
+        self.scan.restart();
+        let is_all = head.end == buffer.len();
         Ok(Some(RequestHead {
-            bytes: buffer.split_to(head.end).freeze(),
+            bytes: if is_all { std::mem::take(buffer) } else { buffer.split_to(head.end) },
             method: head.method,
             method_text: head.method_text,
             target: head.target,
@@ -59,6 +68,7 @@ impl RequestReader {
             query: head.query,
             has_query: head.has_query,
             target_host: head.target_host,
+            plain_host: head.plain_host,
             version: head.version,
             headers: std::mem::take(&mut self.fields),
             body: head.body,

@@ -6,11 +6,12 @@
 //!    └── simple request ──► done     └─ empty line ─► done
 //! ```
 //!
-//! While a line is incomplete only its new bytes are looked at.
+//! While a line is incomplete only its new bytes are looked at. Most lines hold no control byte but
+//! their end, so one look for the first such byte both finds the end and judges what is before it.
 
 use message::{BodyLength, HeaderField, KnownHeader, Method, Slice, Version};
 
-use super::bytes::{self, BAD_IN_TARGET, BAD_IN_VALUE, METHOD, TOKEN, any_control, is, trimmed};
+use super::bytes::{self, BAD_IN_TARGET, BAD_IN_VALUE, METHOD, TOKEN, first_control, is, trimmed};
 use super::fields::Decisions;
 use super::limits::{InvalidNames, RequestError, RequestLimits};
 use super::target::{self, Target};
@@ -39,6 +40,8 @@ pub struct ScannedHead {
     pub has_query: bool,
     /// As there.
     pub target_host: Option<Slice>,
+    /// As there.
+    pub plain_host: Option<Slice>,
     /// As there.
     pub version: Version,
     /// As there.
@@ -70,6 +73,8 @@ pub struct RequestScan {
     line: usize,
     /// Invariant: no line end between `line` and here.
     searched: usize,
+    /// There may be a control byte between `line` and here.
+    odd: bool,
     empty_lines: u8,
     start: usize,
     request_line: RequestLine,
@@ -80,6 +85,17 @@ pub struct RequestScan {
 enum Stage {
     Start,
     Fields,
+}
+
+/// A complete line.
+#[derive(Clone, Copy)]
+struct Line<'b> {
+    /// Without its end.
+    text: &'b [u8],
+    /// Where it stands in the buffer.
+    at: usize,
+    /// No control byte is in it.
+    clean: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +120,7 @@ impl RequestScan {
             stage: Stage::Start,
             line: 0,
             searched: 0,
+            odd: false,
             empty_lines: 0,
             start: 0,
             request_line: RequestLine {
@@ -136,22 +153,12 @@ impl RequestScan {
         if self.stage == Stage::Start {
             fields.clear();
         }
-        while let Some(found) = memchr::memchr(b'\n', buf.get(self.searched..).unwrap_or(&[])) {
-            let at = self.line;
-            let line_end = self.searched + found;
-            if self.stage == Stage::Start {
-                let text = without_cr(&buf[..line_end]);
-                self.check_beginning(text, limits)?;
-            }
-            self.line = line_end + 1;
-            self.searched = line_end + 1;
-            let text = without_cr(&buf[at..line_end]);
-            self.check_length(self.line - at, self.line, limits)?;
+        while let Some(line) = self.next_line(buf, limits)? {
             let complete = match self.stage {
-                Stage::Start => self.handle_request_line(text, at, limits)?,
-                Stage::Fields if text.is_empty() => true,
+                Stage::Start => self.handle_request_line(line, limits)?,
+                Stage::Fields if line.text.is_empty() => true,
                 Stage::Fields => {
-                    self.handle_field_line(text, at, limits, fields)?;
+                    self.handle_field_line(line, limits, fields)?;
                     false
                 }
             };
@@ -159,12 +166,41 @@ impl RequestScan {
                 return self.finish(buf).map(Some);
             }
         }
-        if self.stage == Stage::Start {
-            self.check_beginning(buf, limits)?;
-        }
-        self.check_length(buf.len() - self.line + 1, buf.len(), limits)?;
-        self.searched = buf.len();
         Ok(None)
+    }
+
+    /// The line that begins at `self.line`; `None` if it is not complete.
+    fn next_line<'b>(
+        &mut self,
+        buf: &'b [u8],
+        limits: &RequestLimits,
+    ) -> Result<Option<Line<'b>>, RequestError> {
+        let new = buf.get(self.searched..).unwrap_or(&[]);
+        let control = first_control(new).map_or(buf.len(), |at| self.searched + at);
+        let end = match buf.get(control..).unwrap_or(&[]) {
+            [b'\n', ..] => Some(control),
+            [b'\r', b'\n', ..] => Some(control + 1),
+            rest => {
+                self.odd |= !rest.is_empty();
+                memchr::memchr(b'\n', rest).map(|at| control + at)
+            }
+        };
+        let Some(end) = end else {
+            if self.stage == Stage::Start {
+                self.check_beginning(buf, limits)?;
+            }
+            self.check_length(buf.len() - self.line + 1, buf.len(), limits)?;
+            self.searched = buf.len();
+            return Ok(None);
+        };
+        if self.stage == Stage::Start {
+            self.check_beginning(without_cr(&buf[..end]), limits)?;
+        }
+        let at = std::mem::replace(&mut self.line, end + 1);
+        self.searched = end + 1;
+        self.check_length(self.line - at, self.line, limits)?;
+        let clean = !std::mem::take(&mut self.odd);
+        Ok(Some(Line { text: without_cr(&buf[at..end]), at, clean }))
     }
 
     fn finish(&self, buf: &[u8]) -> Result<ScannedHead, RequestError> {
@@ -182,6 +218,7 @@ impl RequestScan {
             query: line.target.query,
             has_query: line.target.has_query,
             target_host: line.target.host,
+            plain_host: outcome.plain_host,
             version: line.version,
             body: outcome.body,
             keep_alive: outcome.keep_alive,
@@ -219,13 +256,19 @@ impl RequestScan {
                 Err(RequestError::BadMethod)
             }
             // A carriage return may be half of the line end.
-            _ if any_control(new)
+            _ if self.odd
                 && new.iter().any(|&b| is(b, BAD_IN_TARGET) && b != b' ' && b != b'\r') =>
             {
                 Err(RequestError::BadRequestLine)
             }
             _ => Ok(()),
         }
+    }
+
+    /// Goes back to the first byte, for the next head.
+    pub(super) fn restart(&mut self) {
+        let request_line = self.request_line;
+        *self = RequestScan { request_line, ..RequestScan::new() };
     }
 
     /// Takes note that `buf` has lost the empty lines that have been scanned.
@@ -239,10 +282,10 @@ impl RequestScan {
     /// Whether the request is complete with this line (a simple request).
     fn handle_request_line(
         &mut self,
-        text: &[u8],
-        at: usize,
+        line: Line<'_>,
         limits: &RequestLimits,
     ) -> Result<bool, RequestError> {
+        let Line { text, at, clean } = line;
         if text.is_empty() {
             self.start = self.line;
             self.empty_lines += 1;
@@ -252,20 +295,17 @@ impl RequestScan {
             return Ok(false);
         }
         self.start = at;
-        let method_end = memchr::memchr(b' ', text).unwrap_or(text.len());
-        let method_text = &text[..method_end];
-        if method_text.is_empty() || !bytes::all(method_text, METHOD) {
-            return Err(RequestError::BadMethod);
-        }
-        let rest = text.get(method_end + 1..).ok_or(RequestError::BadRequestLine)?;
+        let method_end = text.iter().position(|&byte| !is(byte, METHOD));
+        let method_end = method_end.ok_or(RequestError::BadRequestLine)?;
+        let (method_text, rest) = match text.split_at(method_end) {
+            ([_, ..], [b' ', rest @ ..]) => (&text[..method_end], rest),
+            _ => return Err(RequestError::BadMethod),
+        };
         let target_at = at + method_end + 1;
         let method = Method::from_bytes(method_text);
-        let (target_bytes, version) = match memchr::memrchr(b' ', rest) {
-            Some(space) => (space, parse_version(&rest[space + 1..])?),
-            None if limits.simple_requests && method == Method::Get => {
-                (rest.len(), Version::Http09)
-            }
-            None => return Err(RequestError::BadRequestLine),
+        let (target_bytes, version) = match rest.strip_suffix(b" HTTP/1.1") {
+            Some(target) => (target.len(), Version::Http11),
+            None => split_version(rest, limits.simple_requests && method == Method::Get)?,
         };
         // `HTTP/1.1` has a slash of its own, for targets that have none.
         let slash = target_at + target_bytes + 5;
@@ -277,7 +317,7 @@ impl RequestScan {
             method,
             method_text: slice(at, at + method_end),
             target_text: slice(target_at, target_at + target_bytes),
-            target: target::parse(target_text, target_at, method, slash)?,
+            target: target::parse((target_text, clean), target_at, method, slash)?,
             version,
         };
         self.stage = Stage::Fields;
@@ -286,14 +326,14 @@ impl RequestScan {
 
     fn handle_field_line(
         &mut self,
-        text: &[u8],
-        at: usize,
+        line: Line<'_>,
         limits: &RequestLimits,
         fields: &mut Vec<HeaderField>,
     ) -> Result<(), RequestError> {
+        let text = line.text;
         let colon = match text.iter().position(|&byte| !is(byte, TOKEN)) {
             Some(end) if text[end] == b':' => end,
-            other => return self.handle_odd_name(text, at, other, limits, fields),
+            other => return self.handle_odd_name(line, other, limits, fields),
         };
         let name = &text[..colon];
         if name.is_empty() {
@@ -304,23 +344,23 @@ impl RequestScan {
             return match limits.invalid_names {
                 // An underscore is a token's right; it is left out because CGI confuses it.
                 InvalidNames::Refuse | InvalidNames::Drop => {
-                    self.check_value(&text[colon + 1..]).map(|_| ())
+                    self.check_value(line, colon + 1).map(|_| ())
                 }
-                InvalidNames::Keep => self.push_field(text, at, (colon, known), limits, fields),
+                InvalidNames::Keep => self.push_field(line, (colon, known), limits, fields),
             };
         }
-        self.push_field(text, at, (colon, known), limits, fields)
+        self.push_field(line, (colon, known), limits, fields)
     }
 
     /// A line whose name is not a token followed by a colon; `end` is the first other byte.
     fn handle_odd_name(
         &mut self,
-        text: &[u8],
-        at: usize,
+        line: Line<'_>,
         end: Option<usize>,
         limits: &RequestLimits,
         fields: &mut Vec<HeaderField>,
     ) -> Result<(), RequestError> {
+        let text = line.text;
         if matches!(text.first(), Some(b' ' | b'\t')) {
             return Err(RequestError::FoldedHeader);
         }
@@ -334,24 +374,23 @@ impl RequestScan {
         };
         match limits.invalid_names {
             InvalidNames::Refuse => Err(RequestError::BadHeaderName),
-            InvalidNames::Drop => self.check_value(&text[colon + 1..]).map(|_| ()),
+            InvalidNames::Drop => self.check_value(line, colon + 1).map(|_| ()),
             InvalidNames::Keep => {
-                self.push_field(text, at, (colon, KnownHeader::Unknown), limits, fields)
+                self.push_field(line, (colon, KnownHeader::Unknown), limits, fields)
             }
         }
     }
 
     fn push_field(
         &mut self,
-        text: &[u8],
-        at: usize,
+        line: Line<'_>,
         (colon, known): (usize, KnownHeader),
         limits: &RequestLimits,
         fields: &mut Vec<HeaderField>,
     ) -> Result<(), RequestError> {
-        let (start, end) = self.check_value(&text[colon + 1..])?;
-        let (start, end) = (colon + 1 + start, colon + 1 + end);
-        self.decisions.handle_field(known, &text[start..end])?;
+        let (start, end) = self.check_value(line, colon + 1)?;
+        let Line { text, at, .. } = line;
+        self.decisions.handle_field(known, &text[start..end], at + start)?;
         // CGI would turn it into HTTP_PROXY, which HTTP clients in the app obey.
         if known == KnownHeader::Proxy {
             return Ok(());
@@ -364,17 +403,30 @@ impl RequestScan {
         Ok(())
     }
 
-    /// Where the value stands in `text`, without the blanks around it.
+    /// Where the value of a field stands in its line, without the blanks around it; `from` is
+    /// behind the colon.
     #[inline]
-    fn check_value(&self, text: &[u8]) -> Result<(usize, usize), RequestError> {
-        if any_control(text) && bytes::any(text, BAD_IN_VALUE) {
-            return Err(if text.contains(&b'\r') {
+    fn check_value(&self, line: Line<'_>, from: usize) -> Result<(usize, usize), RequestError> {
+        let value = &line.text[from..];
+        if !line.clean && bytes::any(value, BAD_IN_VALUE) {
+            return Err(if value.contains(&b'\r') {
                 RequestError::BareCarriageReturn
             } else {
                 RequestError::ControlByte
             });
         }
-        Ok(trimmed(text))
+        let (start, end) = trimmed(value);
+        Ok((from + start, from + end))
+    }
+}
+
+/// Length of the target and the version that stand behind the method; `simple` allows that there
+/// is no version.
+fn split_version(rest: &[u8], simple: bool) -> Result<(usize, Version), RequestError> {
+    match memchr::memrchr(b' ', rest) {
+        Some(space) => Ok((space, parse_version(&rest[space + 1..])?)),
+        None if simple => Ok((rest.len(), Version::Http09)),
+        None => Err(RequestError::BadRequestLine),
     }
 }
 

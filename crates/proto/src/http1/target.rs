@@ -2,7 +2,7 @@
 
 use message::{Method, Slice};
 
-use super::bytes::{BAD_IN_TARGET, HOST, HOST_LITERAL, all, is};
+use super::bytes::{AFTER_PATH, BAD_IN_TARGET, HOST, HOST_LITERAL, LABEL, all, is};
 use super::limits::RequestError;
 
 /// A target taken apart; ranges of the head.
@@ -14,10 +14,10 @@ pub(super) struct Target {
     pub host: Option<Slice>,
 }
 
-/// Takes apart the target that stands at `at` in the head. `slash` is where a `/` stands that
-/// serves as path if the target has none of its own.
+/// Takes apart the target that stands at `at` in the head; `clean` says that no control byte is in
+/// it. `slash` is where a `/` stands that serves as path if the target has none of its own.
 pub(super) fn parse(
-    text: &[u8],
+    (text, clean): (&[u8], bool),
     at: usize,
     method: Method,
     slash: usize,
@@ -27,12 +27,13 @@ pub(super) fn parse(
     debug_assert!(
         !text.iter().any(|&byte| is(byte, BAD_IN_TARGET) && byte != b' ' && byte != b'\r')
     );
-    if memchr::memchr2(b' ', b'\r', text).is_some() {
+    if !clean && text.contains(&b'\r') {
         return Err(RequestError::BadTarget);
     }
     match text.first() {
-        Some(b'/') if method == Method::Connect => Err(RequestError::ConnectNotSupported),
-        Some(b'/') => Ok(path_and_query(text, at, root)),
+        Some(b'/') if method != Method::Connect => path_and_query(text, at, root),
+        _ if text.contains(&b' ') => Err(RequestError::BadTarget),
+        Some(b'/') => Err(RequestError::ConnectNotSupported),
         Some(b'*') if text.len() == 1 && method == Method::Options => {
             Ok(Target { path: root, ..Target::default() })
         }
@@ -64,18 +65,45 @@ fn absolute(text: &[u8], at: usize) -> Result<Target, RequestError> {
     let host_end = host_start + host_bytes;
     // The second slash of `://` stands in where the target has no path.
     let root = slice(at + host_start - 1, at + host_start);
-    let target = path_and_query(&text[host_end..], at + host_end, root);
+    let target = path_and_query(&text[host_end..], at + host_end, root)?;
     Ok(Target { host: Some(slice(at + host_start, at + host_end)), ..target })
 }
 
 /// A fragment has no business in a target; like nginx we leave it out of path and query.
-fn path_and_query(text: &[u8], at: usize, root: Slice) -> Target {
-    let end = memchr::memchr(b'#', text).unwrap_or(text.len());
-    let question = memchr::memchr(b'?', &text[..end]);
-    let path_end = question.unwrap_or(end);
-    let path = if path_end == 0 { root } else { slice(at, at + path_end) };
-    let query = question.map_or(slice(at + end, at + end), |mark| slice(at + mark + 1, at + end));
-    Target { path, query, has_query: question.is_some(), host: None }
+fn path_and_query(text: &[u8], at: usize, root: Slice) -> Result<Target, RequestError> {
+    let after_path = text.iter().position(|&byte| is(byte, AFTER_PATH)).unwrap_or(text.len());
+    let has_query = text.get(after_path) == Some(&b'?');
+    let query_start = after_path + usize::from(has_query);
+    let mut end = query_start;
+    if end < text.len() {
+        let rest = &text[query_start..];
+        if rest.contains(&b' ') {
+            return Err(RequestError::BadTarget);
+        }
+        end += memchr::memchr(b'#', rest).unwrap_or(rest.len());
+    }
+    let path = if after_path == 0 { root } else { slice(at, at + after_path) };
+    Ok(Target { path, query: slice(at + query_start, at + end), has_query, host: None })
+}
+
+/// Bytes of the name in a host as most are: labels of lower-case letters, digits and hyphens, and
+/// perhaps a port. Such a name is valid and has nothing to make normal.
+#[inline]
+pub(super) fn plain_host_bytes(value: &[u8]) -> Option<usize> {
+    let mut label = false;
+    let mut name_bytes = 0;
+    for &byte in value {
+        match byte {
+            _ if is(byte, LABEL) => label = true,
+            b'.' if label => label = false,
+            b':' => break,
+            _ => return None,
+        }
+        name_bytes += 1;
+    }
+    let port = value.get(name_bytes + 1..).unwrap_or(&[]);
+    let port_is_good = port.len() <= 5 && port.iter().all(u8::is_ascii_digit);
+    (label && port_is_good).then_some(name_bytes)
 }
 
 /// Whether `value` is a host with an optional port, as it may stand in Host: a name, an IPv4
@@ -110,4 +138,36 @@ fn has_double_dot(name: &[u8]) -> bool {
 
 fn slice(start: usize, end: usize) -> Slice {
     Slice { start: start as u32, end: end as u32 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plain_host_is_valid_and_ends_before_its_port() {
+        for (host, name) in [
+            ("a", Some("a")),
+            ("www.example-1.org:8080", Some("www.example-1.org")),
+            ("127.0.0.1:65535", Some("127.0.0.1")),
+            ("a:", Some("a")),
+            ("", None),
+            (":80", None),
+            (".a", None),
+            ("a.", None),
+            ("a..b", None),
+            ("A", None),
+            ("a_b", None),
+            ("[::1]", None),
+            ("a:123456", None),
+            ("a:8o", None),
+            ("a:1:2", None),
+            ("a b", None),
+            ("a@b", None),
+        ] {
+            let found = plain_host_bytes(host.as_bytes()).map(|bytes| &host[..bytes]);
+            assert_eq!(found, name, "{host}");
+            assert!(name.is_none() || is_valid_host(host.as_bytes()), "{host}");
+        }
+    }
 }

@@ -70,3 +70,20 @@ fn a_regex_name_hands_its_captures_over_and_no_host_means_the_empty_name() {
     assert_eq!(captures.unwrap().slot(Slot(0)), Some(&b"bob"[..]));
     assert_eq!(titles[listen.find(b"").unwrap().0.0 as usize], "empty");
 }
+
+#[test]
+fn one_server_answers_every_host_without_a_look_and_two_do_not() {
+    let names =
+        ["example.org", "*.example.org", "www.*"].map(|written| (name(written), ServerId(3)));
+    let names = || names.iter().map(|(name, server)| (name, *server));
+    let alone = Listen::of_names(names(), ServerId(3)).unwrap();
+    assert!(alone.is_single);
+    assert_eq!(alone.find(b"a.example.org").unwrap().0, ServerId(3));
+    assert_eq!(alone.find(b"elsewhere.org").unwrap().0, ServerId(3));
+    let second = Listen::of_names(names(), ServerId(4)).unwrap();
+    assert!(!second.is_single);
+    assert_eq!(second.find(b"www.net").unwrap().0, ServerId(3));
+    assert_eq!(second.find(b"elsewhere.org").unwrap().0, ServerId(4));
+    let regex = name("~^a");
+    assert!(!Listen::of_names([(&regex, ServerId(0))].into_iter(), ServerId(0)).unwrap().is_single);
+}

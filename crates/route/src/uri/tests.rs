@@ -39,6 +39,22 @@ fn a_path_that_is_normal_is_not_copied() {
 }
 
 #[test]
+fn a_path_is_copied_if_a_byte_in_it_has_to_be_looked_at() {
+    for byte in 0..=255u8 {
+        let coded = matches!(byte, b'%' | b'#' | 0);
+        for (path, plain) in [
+            ([b'/', byte, b'a', b'a'], !coded && !matches!(byte, b'/' | b'.')),
+            ([b'/', b'a', byte, b'a'], !coded),
+            ([b'/', b'a', b'a', byte], !coded),
+            ([b'/', b'a', b'/', byte], !coded && !matches!(byte, b'/' | b'.')),
+        ] {
+            let borrowed = matches!(normalise(&path, true), Ok(std::borrow::Cow::Borrowed(_)));
+            assert_eq!(borrowed, plain, "{}", path.escape_ascii());
+        }
+    }
+}
+
+#[test]
 fn normalising_twice_changes_nothing_more() {
     for path in ["/a//b/../c", "/a/./b//", "/%61/%2e"] {
         let once = normalise(path.as_bytes(), true).unwrap().into_owned();
