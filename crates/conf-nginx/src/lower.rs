@@ -2,6 +2,7 @@
 
 mod listens;
 mod location;
+mod set_headers;
 mod tls;
 mod upstream;
 
@@ -310,6 +311,7 @@ impl Builder<'_, '_> {
         plan.maps = std::mem::take(&mut run.maps);
         plan.slots = run.variables.slots();
         plan.reads_upstream_fields = run.variables.reads_upstream_fields();
+        plan.reads_upstream_times = run.variables.reads_upstream_times();
         plan
     }
 }

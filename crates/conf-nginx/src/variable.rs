@@ -22,6 +22,7 @@ pub struct Variables {
     maps: BTreeMap<String, MapId>,
     slots: BTreeMap<String, SlotUse>,
     reads_upstream_fields: bool,
+    reads_upstream_times: bool,
 }
 
 #[derive(Debug)]
@@ -60,6 +61,12 @@ impl Variables {
         if let Some(variable) = builtin(&name).or_else(|| if own { None } else { family(&name) }) {
             self.reads_upstream_fields |=
                 matches!(variable, Variable::UpstreamHttp(_) | Variable::UpstreamCookie(_));
+            self.reads_upstream_times |= matches!(
+                variable,
+                Variable::UpstreamConnectTime
+                    | Variable::UpstreamHeaderTime
+                    | Variable::UpstreamResponseTime
+            );
             return Meaning::Known(variable);
         }
         let entry = self.slot(&name);
@@ -81,6 +88,11 @@ impl Variables {
     /// Whether a variable that is used stands for a field of an upstream's answer.
     pub fn reads_upstream_fields(&self) -> bool {
         self.reads_upstream_fields
+    }
+
+    /// Whether a variable that is used says how long an upstream took.
+    pub fn reads_upstream_times(&self) -> bool {
+        self.reads_upstream_times
     }
 
     /// How many slots a request needs.

@@ -358,7 +358,7 @@ async fn answer(wire: &mut Wire, exchange: &mut Exchange, mut next: Next) -> Aft
                 crate::log::access::write(exchange);
                 return After::Close;
             }
-            Next::Call => match Box::pin(crate::call::call(wire, exchange)).await {
+            Next::Call => match crate::call::call(wire, exchange).await {
                 Some(outcome) => next = phases::settle(exchange, outcome),
                 None => {
                     exchange.sent.status = 499;

@@ -88,11 +88,17 @@ impl UpstreamBody {
         }
     }
 
+    /// Reads on to the end, for the cache alone.
+    pub async fn end(mut self: Box<Self>, exchange: &mut Exchange) {
+        while let Ok(Some(_)) = self.next().await {}
+        self.finish(exchange);
+    }
+
     /// Hands what was learnt to the request.
     pub fn finish(self: Box<Self>, exchange: &mut Exchange) {
         let trace = &mut exchange.upstream.trace;
         self.body.finish_trace(trace);
-        let peer = trace.attempts.last().map(|attempt| attempt.address.clone());
+        let peer = trace.last().map(|attempt| attempt.address.clone());
         if let Some(error) = &self.not_stored {
             crate::call::cached::not_stored(exchange, error);
         }

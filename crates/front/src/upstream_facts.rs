@@ -25,13 +25,13 @@ pub fn value(facts: &UpstreamFacts, variable: &Variable, out: &mut Vec<u8>) -> O
         Variable::UpstreamBytesSent => |attempt, out| decimal(out, attempt.bytes_sent),
         _ => return None,
     };
-    for (index, attempt) in facts.trace.attempts.iter().enumerate() {
+    for (index, attempt) in facts.trace.attempts().enumerate() {
         if index > 0 {
             out.extend_from_slice(b", ");
         }
         put(attempt, out);
     }
-    Some(!facts.trace.attempts.is_empty())
+    Some(!facts.trace.is_empty())
 }
 
 fn time(time: Option<Duration>, out: &mut Vec<u8>) {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use message::{BodyLength, ResponseHead};
@@ -10,22 +11,24 @@ use proto::http1::{Chunk, ChunkedDecoder};
 use tokio::time::Instant;
 
 use crate::apps::AppBody;
+use crate::call::Request;
 use crate::error::{During, Failure};
-use crate::exchange::{Patience, poll_fill};
-use crate::peers::Chosen;
-use crate::pool::{Connection, Home};
-use crate::send::Sender;
+use crate::exchange::poll_fill;
+use crate::group::Chosen;
+use crate::pool::Connection;
 use crate::{CallError, CallTrace};
+
+/// Bytes of a body given out at once at most.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// An upstream's answer; handed on in a box, because it changes hands several times.
 #[derive(Debug)]
 pub struct Answer {
     /// Status and end-to-end fields.
     pub head: ResponseHead,
-    /// The body; to be read to its end, or dropped.
+    /// The body; to be read to its end, or dropped. [`AnswerBody::finish_trace`] completes what
+    /// the trace says about the call.
     pub body: AnswerBody,
-    /// What was tried; [`AnswerBody::finish_trace`] completes it.
-    pub trace: CallTrace,
 }
 
 /// A piece of a body.
@@ -49,30 +52,33 @@ pub enum Piece {
 #[derive(Debug)]
 pub struct AnswerBody {
     source: Source,
-    /// When the attempt began.
-    begun: Instant,
+    /// When the attempt began, if anybody asks for its time.
+    begun: Option<Instant>,
     body_bytes: u64,
     head_bytes: u64,
-    ended_after: Option<std::time::Duration>,
+    ended_after: Option<Duration>,
 }
 
 #[derive(Debug)]
 enum Source {
     Empty,
-    Socket(Box<SocketBody>),
+    Socket(SocketBody),
     App(AppBody),
 }
 
+/// A body on a socket.
 #[derive(Debug)]
-struct SocketBody {
+pub(crate) struct SocketBody {
     connection: Box<Connection>,
     /// The rest of the request, while the answer is read already.
-    sender: Option<Sender>,
+    request: Option<Box<Request>>,
     framing: Framing,
-    home: Option<Home>,
+    /// The connection may be kept when the body has been read.
+    keep_alive: bool,
     /// Counts as a connection of its peer until the body is read.
     chosen: Chosen,
-    patience: Patience,
+    /// How long the peer may be silent.
+    patience: Duration,
 }
 
 #[derive(Debug)]
@@ -83,56 +89,32 @@ enum Framing {
 }
 
 impl AnswerBody {
-    /// A body on a socket. `home` is where the connection goes afterwards, if it may be kept.
-    pub(crate) fn socket(
-        head: &crate::exchange::Head,
-        connection: Box<Connection>,
-        sender: Sender,
-        home: Option<Home>,
-        (chosen, patience, begun): (Chosen, Patience, Instant),
-    ) -> AnswerBody {
-        let framing = match head.head.body {
-            BodyLength::None => Framing::Left(0),
-            BodyLength::Length(bytes) => Framing::Left(bytes),
-            BodyLength::Chunked => Framing::Chunked(ChunkedDecoder::new()),
-            BodyLength::UntilClose => Framing::UntilClose,
-        };
-        let sender = (!sender.is_done()).then_some(sender);
-        let body = SocketBody { connection, sender, framing, home, chosen, patience };
-        let source = Source::Socket(Box::new(body));
-        AnswerBody {
-            source,
-            begun,
-            body_bytes: 0,
-            head_bytes: head.bytes as u64,
-            ended_after: None,
+    /// A body on a socket, whose head has just been read.
+    pub(crate) fn socket(body: SocketBody, begun: Option<Instant>) -> AnswerBody {
+        let head_bytes = body.connection.reader.head_bytes() as u64;
+        let is_empty = matches!(body.framing, Framing::Left(0));
+        let source = Source::Socket(body);
+        let mut body = AnswerBody { source, begun, body_bytes: 0, head_bytes, ended_after: None };
+        if is_empty {
+            body.finish();
         }
-        .ended_if_empty()
+        body
     }
 
     pub(crate) fn app(body: AppBody, head_bytes: u64, begun: Instant) -> AnswerBody {
         let source = Source::App(body);
-        AnswerBody { source, begun, body_bytes: 0, head_bytes, ended_after: None }
+        AnswerBody { source, begun: Some(begun), body_bytes: 0, head_bytes, ended_after: None }
     }
 
     /// An empty body: an answer that nobody sent.
     pub fn empty() -> AnswerBody {
         AnswerBody {
             source: Source::Empty,
-            begun: Instant::now(),
+            begun: None,
             body_bytes: 0,
             head_bytes: 0,
-            ended_after: Some(std::time::Duration::ZERO),
+            ended_after: Some(Duration::ZERO),
         }
-    }
-
-    fn ended_if_empty(mut self) -> AnswerBody {
-        if let Source::Socket(body) = &self.source
-            && matches!(body.framing, Framing::Left(0))
-        {
-            self.finish();
-        }
-        self
     }
 
     /// The next piece; `None` is the true end of the body.
@@ -160,7 +142,7 @@ impl AnswerBody {
             }
             Err(failure) => {
                 self.source = Source::Empty;
-                Err(failure.into_error(CallTrace::default()))
+                Err(failure.into_error())
             }
         }
     }
@@ -198,26 +180,49 @@ impl AnswerBody {
 
     /// Completes the last attempt's times and counts; to be called when the request is over.
     pub fn finish_trace(&self, trace: &mut CallTrace) {
-        let Some(last) = trace.attempts.last_mut() else { return };
-        last.response_time = self.ended_after.or_else(|| Some(self.begun.elapsed()));
+        let Some(last) = trace.last_mut() else { return };
+        last.response_time = self.ended_after.or_else(|| self.elapsed());
         last.response_length = self.body_bytes;
         last.bytes_received = self.head_bytes + self.body_bytes;
     }
 
-    /// The body is complete: the connection goes back to its pool or is closed.
+    fn elapsed(&self) -> Option<Duration> {
+        self.begun.map(|begun| begun.elapsed())
+    }
+
+    /// The body is complete: the connection is kept or closed.
     fn finish(&mut self) {
-        self.ended_after.get_or_insert(self.begun.elapsed());
+        self.ended_after = self.ended_after.or_else(|| self.elapsed());
         if let Source::Socket(body) = std::mem::replace(&mut self.source, Source::Empty) {
-            let SocketBody { connection, sender, home, .. } = *body;
+            let SocketBody { connection, request, keep_alive, chosen, .. } = body;
             // A request that was not sent to its end leaves the connection in the middle of it.
-            if let (Some(home), None) = (home, sender) {
-                home.keep(connection, sys::clock::coarse_ms());
+            if keep_alive && request.is_none() {
+                chosen.keep(connection, sys::clock::coarse_ms());
             }
         }
     }
 }
 
 impl SocketBody {
+    /// The body that follows a head. `request` is what has asked for it.
+    pub fn new(
+        head: &ResponseHead,
+        connection: Box<Connection>,
+        chosen: Chosen,
+        request: Box<Request>,
+        patience: Duration,
+    ) -> SocketBody {
+        let framing = match head.body {
+            BodyLength::None => Framing::Left(0),
+            BodyLength::Length(bytes) => Framing::Left(bytes),
+            BodyLength::Chunked => Framing::Chunked(ChunkedDecoder::new()),
+            BodyLength::UntilClose => Framing::UntilClose,
+        };
+        let keep_alive = connection.reader.keep_alive();
+        let request = chosen.put_if_done(request);
+        SocketBody { connection, request, framing, keep_alive, chosen, patience }
+    }
+
     fn is_ended(&self) -> bool {
         match &self.framing {
             Framing::Left(left) => *left == 0,
@@ -229,7 +234,7 @@ impl SocketBody {
     /// A piece out of what has been received.
     fn buffered(&mut self) -> Result<Option<Bytes>, Failure> {
         let inbox = &mut self.connection.inbox;
-        let room = inbox.len().min(self.patience.piece_bytes);
+        let room = inbox.len().min(PIECE_BYTES);
         match &mut self.framing {
             Framing::Left(left) => {
                 let bytes = (*left).min(room as u64) as usize;
@@ -252,7 +257,7 @@ impl SocketBody {
         if self.is_ended() {
             return Ok(None);
         }
-        let mut begins = Some(self.patience.read);
+        let mut begins = Some(self.patience);
         let piece = poll_fn(|context| {
             self.poll_sending(context);
             loop {
@@ -290,22 +295,18 @@ impl SocketBody {
     /// The rest of the request goes out meanwhile. That the peer does not want it any more is
     /// no error once it has begun to answer.
     fn poll_sending(&mut self, context: &mut Context<'_>) {
-        if let Some(sender) = &mut self.sender {
-            match sender.poll_send(context, &mut self.connection.stream) {
-                Poll::Ready(Ok(())) => self.sender = None,
-                Poll::Ready(Err(_)) => {
-                    self.sender = None;
-                    self.home = None;
-                }
-                Poll::Pending => {}
-            }
+        let Some(request) = &mut self.request else { return };
+        let sending = request.sender.poll_send(context, &mut self.connection.stream);
+        if let Poll::Ready(result) = sending {
+            self.keep_alive &= result.is_ok();
+            self.request = None;
         }
     }
 
     fn handle_close(&mut self) -> Result<Option<Bytes>, Failure> {
         match self.framing {
             Framing::UntilClose => {
-                self.home = None;
+                self.keep_alive = false;
                 self.framing = Framing::Left(0);
                 Ok(None)
             }

@@ -1,9 +1,13 @@
 //! A call: one attempt after the other until a peer answers, as `*_next_upstream` allows.
 
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use message::ResponseHead;
 use net::Watch;
 use plan::front::UpstreamCall;
 use plan::front::upstream::{NextUpstream, PeerAddress, Speak};
@@ -13,39 +17,50 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::CallError;
-use crate::answer::{Answer, AnswerBody};
+use crate::answer::{Answer, AnswerBody, SocketBody};
 use crate::apps::AppChannels;
 use crate::connect::connect;
 use crate::error::{Failure, FailureKind};
-use crate::exchange::{Patience, exchange};
+use crate::exchange::Progress;
+use crate::group::{Chosen, Group};
 use crate::outgoing::{Outgoing, Say, Whom};
-use crate::peers::{Balancer, Chosen, PeerStates, Tried};
-use crate::pool::{Connection, Home, Pool};
+use crate::peers::{Balancer, PeerStates, Tried};
+use crate::pool::Connection;
 use crate::send::Sender;
+use crate::spares::Spares;
 use crate::trace::{Attempt, CallTrace};
-
-/// Bytes of a body given out at once at most.
-const PIECE_BYTES: usize = 64 * 1024;
 
 /// One thread's way to all upstreams of one plan.
 #[derive(Debug)]
 pub struct Upstreams {
-    states: Arc<PeerStates>,
+    /// In the plan's order.
+    groups: Vec<Rc<Group>>,
+    /// Somebody asks how long upstreams take.
+    keeps_times: bool,
     apps: AppChannels,
-    pool: Rc<Pool>,
+    spares: Rc<Spares>,
     /// Deadlines of the connections to peers.
     watch: Rc<Watch>,
     sweeper: AbortHandle,
 }
 
-/// What stays the same over the attempts of a call.
-struct Request {
-    sender: Sender,
-    style: ResponseStyle,
-    method_is_head: bool,
+/// What stays the same over the attempts of a call, and how far the last one came. In a box that
+/// one request of the thread leaves to the next.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub sender: Sender,
+    pub style: ResponseStyle,
+    pub method_is_head: bool,
+    pub progress: Progress,
     idempotent: bool,
-    patience: Patience,
-    connect: Duration,
+    client: Option<IpAddr>,
+    tried: Tried,
+}
+
+/// The two ways to an answer.
+enum Way<'a> {
+    App(Pin<Box<dyn Future<Output = Result<Box<Answer>, CallError>> + 'a>>),
+    Sockets(Rc<Group>, Box<Request>, &'a mut CallTrace),
 }
 
 impl Upstreams {
@@ -55,76 +70,99 @@ impl Upstreams {
         let watch = Watch::new();
         let swept = watch.clone();
         let sweeper = tokio::task::spawn_local(async move { swept.sweep().await }).abort_handle();
-        Upstreams { states, apps, pool: Rc::default(), watch, sweeper }
+        let spares: Rc<Spares> = Rc::default();
+        let group = |balancer: &Arc<Balancer>| Group::new(balancer.clone(), spares.clone());
+        let groups = states.groups.iter().map(group).collect();
+        Upstreams { groups, keeps_times: states.keeps_times, apps, spares, watch, sweeper }
     }
 
     /// Closes idle connections whose time is over; to be called every second or so.
     pub fn sweep(&self) {
-        self.pool.sweep(sys::clock::coarse_ms());
+        let now = sys::clock::coarse_ms();
+        self.groups.iter().for_each(|group| group.sweep(now));
     }
 
-    /// Calls an upstream and returns when the head of its answer has come.
+    /// An empty buffer for what is going to be said.
+    pub fn buffer(&self) -> Vec<u8> {
+        self.spares.buffer()
+    }
+
+    /// Calls an upstream and returns when the head of its answer has come. `trace` learns of
+    /// every attempt that has ended.
     ///
     /// # Errors
     /// No peer gave an answer that may be passed on; the error says with which status to answer.
-    pub async fn call(
-        &self,
-        call: &UpstreamCall,
+    pub fn call<'a>(
+        &'a self,
+        call: &'a UpstreamCall,
         outgoing: Outgoing,
-    ) -> Result<Box<Answer>, CallError> {
-        let balancer = match &outgoing.whom {
-            Whom::Group(id) => self.states.group(*id).cloned(),
+        trace: &'a mut CallTrace,
+    ) -> impl Future<Output = Result<Box<Answer>, CallError>> + use<'a> {
+        // At once: what is handed over here must not make the future large.
+        let way = self.way(call, outgoing, trace);
+        async move {
+            match way.map_err(Failure::into_error)? {
+                Way::App(calling) => calling.await,
+                Way::Sockets(group, request, trace) => {
+                    self.call_sockets(&group, call, request, trace).await
+                }
+            }
+        }
+    }
+
+    fn way<'a>(
+        &'a self,
+        call: &'a UpstreamCall,
+        outgoing: Outgoing,
+        trace: &'a mut CallTrace,
+    ) -> Result<Way<'a>, Failure> {
+        let group = match &outgoing.whom {
+            Whom::Group(id) => self.groups.get(id.0 as usize).cloned(),
             Whom::Address(address, written) => {
-                Some(Arc::new(Balancer::single(address.clone(), written)))
+                Some(Group::single(address, written, self.spares.clone()))
             }
         };
-        let Some(balancer) = balancer else {
-            let failure = Failure::new(FailureKind::Error, "no such upstream group");
-            return Err(failure.into_error(CallTrace::default()));
+        let Some(group) = group else {
+            return Err(Failure::new(FailureKind::Error, "no such upstream group"));
         };
         if matches!(call.speak, Speak::Http { tls: true, .. }) {
             // Never in plain text where somebody asked for secrecy.
-            let failure = Failure::new(FailureKind::Error, "TLS to upstreams is not supported");
-            return Err(failure.into_error(CallTrace::default()));
+            return Err(Failure::new(FailureKind::Error, "TLS to upstreams is not supported"));
         }
-        if let [peer] = balancer.peers.as_slice()
-            && let PeerAddress::App(app) = peer.address
-        {
-            // In a box: other calls must not be as large as this one.
-            return Box::pin(self.apps.call(app, &peer.written, call, outgoing)).await;
+        if let Some((app, name)) = group.app() {
+            let calling = self.apps.call(app, name.clone(), call, outgoing, trace);
+            return Ok(Way::App(Box::pin(calling)));
         }
-        self.call_sockets(&balancer, call, outgoing).await
+        let request = self.spares.place(Request::new(outgoing)?);
+        Ok(Way::Sockets(group, request, trace))
     }
 
     async fn call_sockets(
         &self,
-        balancer: &Arc<Balancer>,
+        group: &Rc<Group>,
         call: &UpstreamCall,
-        outgoing: Outgoing,
+        mut request: Box<Request>,
+        trace: &mut CallTrace,
     ) -> Result<Box<Answer>, CallError> {
         let begun = (!call.next.within.is_zero()).then(Instant::now);
-        let client = outgoing.client;
-        let mut trace = CallTrace::default();
-        let mut request = match Request::new(call, outgoing) {
-            Ok(request) => request,
-            Err(failure) => return Err(failure.into_error(trace)),
-        };
-        let mut tried = Tried::default();
-        let mut tries_left = tries_max(&call.next, balancer);
+        let mut tries_left = tries_max(&call.next, &group.balancer);
         loop {
             let now = sys::clock::coarse_ms();
-            let Some(chosen) = balancer.choose(&mut tried, client, now) else {
-                return Err(no_live_upstreams(balancer, trace));
+            let Request { tried, client, .. } = &mut *request;
+            let Some(index) = group.balancer.choose(tried, *client, now) else {
+                return Err(no_live_upstreams(group, trace));
             };
+            let chosen = Chosen::new(group.clone(), index);
             tries_left = tries_left.saturating_sub(1);
             let within = begun.is_none_or(|begun| begun.elapsed() < call.next.within);
             let may_go_on = tries_left != 0 && within;
-            let failure = match self.attempt(&chosen, &mut request, &mut trace).await {
-                Ok((head, connection, home, attempt_begun)) => {
-                    let status = head.head.status;
-                    let bad = call.next.statuses.contains(&status);
+            let attempt_begun = self.keeps_times.then(Instant::now);
+            let attempt = self.attempt(&chosen, call, &mut request, attempt_begun, trace);
+            let failure = match attempt.await {
+                Ok((head, connection)) => {
+                    let bad = call.next.statuses.contains(&head.status);
                     // Not to have something, or not to give it, is no fault of the peer.
-                    if bad && !matches!(status, 403 | 404) {
+                    if bad && !matches!(head.status, 403 | 404) {
                         chosen.note_failure(sys::clock::coarse_ms());
                     } else {
                         chosen.note_success();
@@ -133,9 +171,10 @@ impl Upstreams {
                         request.sender.restart();
                         continue;
                     }
-                    let rest = (chosen, request.patience, attempt_begun);
-                    let body = AnswerBody::socket(&head, connection, request.sender, home, rest);
-                    return Ok(Box::new(Answer { head: head.head, body, trace }));
+                    let patience = call.read_timeout;
+                    let body = SocketBody::new(&head, connection, chosen, request, patience);
+                    let body = AnswerBody::socket(body, attempt_begun);
+                    return Ok(Box::new(Answer { head, body }));
                 }
                 Err(failure) => failure,
             };
@@ -147,31 +186,42 @@ impl Upstreams {
                 && allows(&call.next, failure.kind)
                 && request.may_repeat(&call.next, unsent);
             if !retry {
-                return Err(failure.into_error(trace));
+                return Err(failure.into_error());
             }
             request.sender.restart();
         }
     }
 
     /// One attempt with one peer: first over a kept connection, then, if that turns out to be
-    /// dead and repeating is safe, over a fresh one.
+    /// dead and repeating is safe, over a fresh one. `begun` is when it began, if its times are
+    /// kept.
     async fn attempt(
         &self,
         chosen: &Chosen,
+        call: &UpstreamCall,
         request: &mut Request,
+        begun: Option<Instant>,
         trace: &mut CallTrace,
-    ) -> Result<(crate::exchange::Head, Box<Connection>, Option<Home>, Instant), Failure> {
-        let begun = Instant::now();
-        trace.attempts.push(Attempt::new(chosen.peer().written.clone()));
+    ) -> Result<(ResponseHead, Box<Connection>), Failure> {
+        let elapsed = || begun.map(|begun| begun.elapsed());
+        let mut connect_time = None;
         let result = loop {
-            let mut connection = match self.connection(chosen, request, begun, trace).await {
-                Ok(connection) => connection,
-                Err(failure) => break Err(failure),
+            let mut connection = match chosen.kept_connection(sys::clock::coarse_ms()) {
+                Some(connection) => {
+                    connect_time = begun.and(Some(Duration::ZERO));
+                    connection
+                }
+                // In a box: a call over a kept connection must not be as large as one that waits
+                // here.
+                None => match Box::pin(self.open(chosen, call, &mut request.sender)).await {
+                    Ok(connection) => {
+                        connect_time = elapsed();
+                        connection
+                    }
+                    Err(failure) => break Err(failure),
+                },
             };
-            let (style, is_head) = (request.style, request.method_is_head);
-            let sender = &mut request.sender;
-            let answer = exchange(&mut connection, sender, style, is_head, request.patience).await;
-            match answer {
+            match request.exchange(&mut connection, call).await {
                 Ok(head) => break Ok((head, connection)),
                 Err(failure) => {
                     let stale = connection.reused
@@ -186,61 +236,37 @@ impl Upstreams {
                 }
             }
         };
-        let last = trace.attempts.last_mut();
-        match result {
+        let mut attempt = Attempt::new(chosen.name());
+        attempt.connect_time = connect_time;
+        attempt.bytes_sent = request.sender.bytes_sent;
+        match &result {
             Ok((head, connection)) => {
-                if let Some(last) = last {
-                    last.status = head.head.status;
-                    last.header_time = Some(begun.elapsed());
-                    last.bytes_received = head.bytes as u64;
-                    last.bytes_sent = request.sender.bytes_sent;
-                }
-                let home = head.keep_alive.then(|| Home {
-                    pool: self.pool.clone(),
-                    balancer: chosen.balancer.clone(),
-                    peer: chosen.index,
-                });
-                Ok((head, connection, home, begun))
+                attempt.status = head.status;
+                attempt.header_time = elapsed();
+                attempt.bytes_received = connection.reader.head_bytes() as u64;
             }
             Err(failure) => {
-                if let Some(last) = last {
-                    last.status = failure.status();
-                    last.response_time = Some(begun.elapsed());
-                    last.bytes_sent = request.sender.bytes_sent;
-                    last.error = Some(failure.message.clone());
-                }
-                Err(failure)
+                attempt.status = failure.status();
+                attempt.response_time = elapsed();
             }
         }
+        trace.push(attempt);
+        result
     }
 
-    async fn connection(
+    async fn open(
         &self,
         chosen: &Chosen,
-        request: &mut Request,
-        begun: Instant,
-        trace: &mut CallTrace,
+        call: &UpstreamCall,
+        sender: &mut Sender,
     ) -> Result<Box<Connection>, Failure> {
-        let now = sys::clock::coarse_ms();
-        let kept = self.pool.take(&chosen.balancer, chosen.index, now);
-        let is_kept = kept.is_some();
-        let connection = match (kept, &chosen.peer().address) {
-            (Some(connection), _) => connection,
-            (None, PeerAddress::Socket(address)) => {
-                let written = &chosen.peer().written;
-                let (patience, sender) = (request.connect, &mut request.sender);
-                let stream = connect(address, written, patience, sender).await?;
-                Connection::new(stream, self.watch.join())
-            }
-            (None, PeerAddress::App(_)) => {
-                let text = "an app of this server cannot share a group with other peers";
-                return Err(Failure::new(FailureKind::Error, text));
-            }
+        let peer = chosen.peer();
+        let PeerAddress::Socket(address) = &peer.address else {
+            let text = "an app of this server cannot share a group with other peers";
+            return Err(Failure::new(FailureKind::Error, text));
         };
-        if let Some(last) = trace.attempts.last_mut() {
-            last.connect_time = Some(if is_kept { Duration::ZERO } else { begun.elapsed() });
-        }
-        Ok(connection)
+        let stream = connect(address, &peer.written, call.connect_timeout, sender).await?;
+        Ok(Connection::new(stream, self.watch.join()))
     }
 }
 
@@ -251,31 +277,27 @@ impl Drop for Upstreams {
 }
 
 impl Request {
-    fn new(call: &UpstreamCall, outgoing: Outgoing) -> Result<Request, Failure> {
-        let Outgoing { say, body, method_is_head, idempotent, .. } = outgoing;
+    fn new(outgoing: Outgoing) -> Result<Request, Failure> {
+        let Outgoing { say, body, method_is_head, idempotent, client, .. } = outgoing;
         let (head, style) = match say {
             Say::Http { head } => (head, ResponseStyle::Http),
-            Say::Uwsgi { vars, modifier1, modifier2 } => {
+            Say::Uwsgi { mut vars, modifier1, modifier2 } => {
                 let start = packet_head(modifier1, modifier2, vars.len()).map_err(|_| {
                     let text = format!("uwsgi request is too big: {}", vars.len());
                     Failure::new(FailureKind::TooLarge, text)
                 })?;
-                ([&start[..], &vars].concat(), ResponseStyle::Cgi)
+                vars.splice(..0, start);
+                (vars, ResponseStyle::Cgi)
             }
-        };
-        let patience = Patience {
-            send: call.send_timeout,
-            read: call.read_timeout,
-            head_bytes_max: call.head_bytes_max as usize,
-            piece_bytes: PIECE_BYTES,
         };
         Ok(Request {
             sender: Sender::new(head, body, style == ResponseStyle::Http),
             style,
             method_is_head,
+            progress: Progress::default(),
             idempotent,
-            patience,
-            connect: call.connect_timeout,
+            client,
+            tried: Tried::default(),
         })
     }
 
@@ -287,8 +309,8 @@ impl Request {
 
 fn tries_max(next: &NextUpstream, balancer: &Balancer) -> usize {
     match next.tries as usize {
-        0 => balancer.tries(),
-        tries => tries.min(balancer.tries()),
+        0 => balancer.tries,
+        tries => tries.min(balancer.tries),
     }
 }
 
@@ -301,12 +323,11 @@ fn allows(next: &NextUpstream, kind: FailureKind) -> bool {
     }
 }
 
-fn no_live_upstreams(balancer: &Balancer, mut trace: CallTrace) -> CallError {
+fn no_live_upstreams(group: &Group, trace: &mut CallTrace) -> CallError {
     let failure =
         Failure::new(FailureKind::Error, "no live upstreams while connecting to upstream");
-    let mut attempt = Attempt::new(balancer.name.clone());
+    let mut attempt = Attempt::new(group.name.clone());
     attempt.status = failure.status();
-    attempt.error = Some(failure.message.clone());
-    trace.attempts.push(attempt);
-    failure.into_error(trace)
+    trace.push(attempt);
+    failure.into_error()
 }

@@ -5,8 +5,6 @@ use std::io;
 
 use proto::http1::{ChunkError, ResponseError};
 
-use crate::CallTrace;
-
 /// Whose fault a failed call is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -31,8 +29,6 @@ pub struct CallError {
     pub status: u16,
     /// One line for the error log.
     pub message: String,
-    /// What was tried; its last attempt is the one that failed for good.
-    pub trace: CallTrace,
 }
 
 impl fmt::Display for CallError {
@@ -137,7 +133,7 @@ impl Failure {
         }
     }
 
-    pub fn into_error(self, trace: CallTrace) -> CallError {
+    pub fn into_error(self) -> CallError {
         let fault = match self.kind {
             FailureKind::Timeout => Fault::UpstreamTooSlow,
             FailureKind::Overload => Fault::Overload,
@@ -145,7 +141,7 @@ impl Failure {
             FailureKind::TooLarge => Fault::Us,
             _ => Fault::Upstream,
         };
-        CallError { fault, status: self.status(), message: self.message, trace }
+        CallError { fault, status: self.status(), message: self.message }
     }
 }
 

@@ -9,8 +9,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use message::ResponseHead;
-use proto::http1::ResponseStyle;
+use plan::front::UpstreamCall;
 
+use crate::call::Request;
 use crate::error::{During, Failure, FailureKind};
 use crate::pool::Connection;
 use crate::send::{SendFailure, Sender};
@@ -18,47 +19,47 @@ use crate::send::{SendFailure, Sender};
 /// Bytes read at once.
 const READ_BYTES: usize = 16 * 1024;
 
-/// What an attempt may cost.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Patience {
-    pub send: Duration,
-    pub read: Duration,
-    pub head_bytes_max: usize,
-    /// A body is read in pieces of this size at most.
-    pub piece_bytes: usize,
+/// How far an exchange has come, and what it waits for.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// Patience that begins as soon as there is something to wait for.
+    begins: Option<Duration>,
+    received: bool,
+    /// The answer may already be there: what went wrong with sending counts only without one.
+    send_failure: Option<Failure>,
 }
 
-/// The head of an answer and whether its connection may be kept.
-#[derive(Debug)]
-pub(crate) struct Head {
-    pub head: ResponseHead,
-    pub keep_alive: bool,
-    pub bytes: usize,
-}
+impl Request {
+    /// Sends the request over a connection and reads the head of the answer.
+    pub async fn exchange(
+        &mut self,
+        connection: &mut Connection,
+        call: &UpstreamCall,
+    ) -> Result<ResponseHead, Failure> {
+        connection.reader.restart(self.style);
+        self.progress = Progress { begins: Some(call.send_timeout), ..Progress::default() };
+        let result = poll_fn(|context| self.poll_exchange(context, connection, call)).await;
+        connection.watched.unlimited();
+        result.map_err(|failure| Failure { nothing_received: !self.progress.received, ..failure })
+    }
 
-/// Sends the request and reads the head of the answer.
-pub(crate) async fn exchange(
-    connection: &mut Connection,
-    sender: &mut Sender,
-    style: ResponseStyle,
-    method_is_head: bool,
-    patience: Patience,
-) -> Result<Head, Failure> {
-    connection.reader.restart(style);
-    let mut progress =
-        Progress { begins: Some(patience.send), received: false, send_failure: None };
-    let result = poll_fn(|context| {
+    fn poll_exchange(
+        &mut self,
+        context: &mut Context<'_>,
+        connection: &mut Connection,
+        call: &UpstreamCall,
+    ) -> Poll<Result<ResponseHead, Failure>> {
+        let Request { progress, sender, .. } = self;
         loop {
-            progress.send_on(context, connection, sender, &patience)?;
-            let bytes_max = patience.head_bytes_max;
+            progress.send_on(context, connection, sender, call)?;
             let Connection { reader, inbox, .. } = &mut *connection;
-            match reader.next_head(inbox, method_is_head, bytes_max) {
-                Ok(Some(head)) => {
-                    let (keep_alive, bytes) = (reader.keep_alive(), reader.head_bytes());
-                    return Poll::Ready(Ok(Head { head, keep_alive, bytes }));
+            if !inbox.is_empty() {
+                let bytes_max = call.head_bytes_max as usize;
+                match reader.next_head(inbox, self.method_is_head, bytes_max) {
+                    Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                    Ok(None) => {}
+                    Err(error) => return Poll::Ready(Err(Failure::head(error))),
                 }
-                Ok(None) => {}
-                Err(error) => return Poll::Ready(Err(Failure::head(error))),
             }
             match poll_fill(context, connection) {
                 Poll::Ready(Ok(0)) => {
@@ -67,30 +68,18 @@ pub(crate) async fn exchange(
                 }
                 Poll::Ready(Ok(_)) => {
                     progress.received = true;
-                    progress.begins = Some(patience.read);
+                    progress.begins = Some(call.read_timeout);
                 }
                 Poll::Ready(Err(error)) => {
                     let failure = Failure::call("recv", &error, During::ReadingHead);
                     return Poll::Ready(Err(progress.send_failure.take().unwrap_or(failure)));
                 }
                 Poll::Pending => {
-                    return progress.poll_patience(context, connection, sender, &patience);
+                    return progress.poll_patience(context, connection, sender, call);
                 }
             }
         }
-    })
-    .await;
-    connection.watched.unlimited();
-    result.map_err(|failure| Failure { nothing_received: !progress.received, ..failure })
-}
-
-/// How far an exchange has come, and what it waits for.
-struct Progress {
-    /// Patience that begins as soon as there is something to wait for.
-    begins: Option<Duration>,
-    received: bool,
-    /// The answer may already be there: what went wrong with sending counts only without one.
-    send_failure: Option<Failure>,
+    }
 }
 
 impl Progress {
@@ -100,7 +89,7 @@ impl Progress {
         context: &mut Context<'_>,
         connection: &mut Connection,
         sender: &mut Sender,
-        patience: &Patience,
+        call: &UpstreamCall,
     ) -> Result<(), Failure> {
         if self.send_failure.is_some() || sender.is_done() {
             return Ok(());
@@ -108,9 +97,9 @@ impl Progress {
         let before = sender.bytes_sent;
         let sending = poll_sending(context, connection, sender);
         if sending.is_ready() {
-            self.begins = Some(patience.read);
+            self.begins = Some(call.read_timeout);
         } else if sender.bytes_sent != before {
-            self.begins = Some(patience.send);
+            self.begins = Some(call.send_timeout);
         }
         match sending {
             Poll::Ready(Err(failure)) if failure.kind == FailureKind::ClientBody => Err(failure),
@@ -128,12 +117,12 @@ impl Progress {
         context: &mut Context<'_>,
         connection: &mut Connection,
         sender: &Sender,
-        patience: &Patience,
+        call: &UpstreamCall,
     ) -> Poll<Result<T, Failure>> {
         if sender.waits_for_client {
             // Whoever reads from the client has its own time limit.
             connection.watched.unlimited();
-            self.begins = Some(patience.send);
+            self.begins = Some(call.send_timeout);
             return Poll::Pending;
         }
         let during = if sender.is_done() { During::ReadingHead } else { During::Sending };

@@ -1,10 +1,11 @@
 //! Calls to upstreams: peer groups and their health, retries, and one exchange for every
 //! protocol.
 //!
-//! Rooms: `peers` (who is chosen: a policy without clock and sockets), `pool` (idle connections
-//! of this thread), `connect`, `send` (a request on its way out), `exchange` (one attempt with
-//! one peer), `call` (attempts until one answers), `answer` (body pieces), `apps` (the private
-//! channel to our own workers), `trace` (what the `$upstream_*` variables say), `error`.
+//! Rooms: `peers` (who is chosen: a policy without clock and sockets), `group` (a group as this
+//! thread uses it), `pool` (its idle connections), `connect`, `send` (a request on its way out),
+//! `exchange` (one attempt with one peer), `call` (attempts until one answers), `answer` (body
+//! pieces), `spares` (memory that is used again), `apps` (the private channel to our own
+//! workers), `trace` (what the `$upstream_*` variables say), `error`.
 //!
 //! Invariants: everything but [`PeerStates`] belongs to one thread and its runtime (a `LocalSet`
 //! must be running); an answer that ends before its announced end is an error, never a short
@@ -16,10 +17,12 @@ mod call;
 mod connect;
 mod error;
 mod exchange;
+mod group;
 mod outgoing;
 mod peers;
 mod pool;
 mod send;
+mod spares;
 mod trace;
 
 pub use answer::{Answer, AnswerBody, Piece};

@@ -7,7 +7,6 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use plan::FrontPlan;
-use plan::front::GroupId;
 use plan::front::upstream::{Balance, Group, Peer, PeerAddress};
 
 /// Rounds that `ip_hash` looks for a live peer before it falls back to round robin.
@@ -16,30 +15,36 @@ const HASH_ROUNDS_MAX: u32 = 20;
 /// The groups of one plan and the health of their peers, shared by all threads.
 #[derive(Debug)]
 pub struct PeerStates {
-    groups: Vec<Arc<Balancer>>,
+    /// In the plan's order.
+    pub(crate) groups: Vec<Arc<Balancer>>,
+    /// Whether anybody asks how long upstreams take.
+    pub(crate) keeps_times: bool,
 }
 
 impl PeerStates {
     /// All peers are thought to be well.
     pub fn new(plan: &FrontPlan) -> Arc<PeerStates> {
         let groups = plan.groups.iter().map(|group| Arc::new(Balancer::new(group))).collect();
-        Arc::new(PeerStates { groups })
-    }
-
-    pub(crate) fn group(&self, id: GroupId) -> Option<&Arc<Balancer>> {
-        self.groups.get(id.0 as usize)
+        Arc::new(PeerStates { groups, keeps_times: plan.reads_upstream_times })
     }
 }
 
 /// A group and the state of its peers.
 #[derive(Debug)]
 pub(crate) struct Balancer {
-    pub name: Arc<str>,
+    pub name: String,
     pub peers: Vec<BalancedPeer>,
     pub keepalive: usize,
     pub keepalive_timeout_ms: u64,
     pub keepalive_requests: u32,
+    /// How many peers a request may try at most.
+    pub tries: usize,
     balance: Balance,
+    /// There is more than one peer to choose from, or a limit to keep: what is known about the
+    /// only peer of a group without one never matters.
+    keeps_states: bool,
+    /// Somebody asks how many connections a peer has.
+    counts_connections: bool,
     /// Guards the counters of all peers; held for one choice or one report, never across a wait.
     states: Mutex<Vec<PeerState>>,
 }
@@ -48,7 +53,7 @@ pub(crate) struct Balancer {
 #[derive(Debug)]
 pub(crate) struct BalancedPeer {
     pub address: PeerAddress,
-    pub written: Arc<str>,
+    pub written: String,
     weight: i64,
     max_fails: u32,
     fail_timeout_ms: u64,
@@ -73,28 +78,14 @@ struct PeerState {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tried(Vec<usize>);
 
-/// A peer that was chosen; reports that the attempt is over when dropped.
-#[derive(Debug)]
-pub(crate) struct Chosen {
-    pub balancer: Arc<Balancer>,
-    pub index: usize,
-}
-
 impl Balancer {
     pub fn new(group: &Group) -> Balancer {
         let peers: Vec<BalancedPeer> = group.peers.iter().map(BalancedPeer::new).collect();
-        let states = peers
-            .iter()
-            .map(|peer| PeerState { effective_weight: peer.weight, ..PeerState::default() })
-            .collect();
         Balancer {
-            name: group.name.as_str().into(),
-            peers,
             keepalive: group.keepalive as usize,
             keepalive_timeout_ms: millis(group.keepalive_timeout),
             keepalive_requests: group.keepalive_requests,
-            balance: group.balance.clone(),
-            states: Mutex::new(states),
+            ..Balancer::of(&group.name, peers, group.balance.clone())
         }
     }
 
@@ -102,7 +93,7 @@ impl Balancer {
     pub fn single(address: PeerAddress, written: &str) -> Balancer {
         let peer = BalancedPeer {
             address,
-            written: written.into(),
+            written: written.to_owned(),
             weight: 1,
             max_fails: 0,
             fail_timeout_ms: 0,
@@ -110,24 +101,36 @@ impl Balancer {
             backup: false,
             down: false,
         };
+        Balancer::of(written, vec![peer], Balance::RoundRobin)
+    }
+
+    /// A group that keeps no connections.
+    fn of(name: &str, peers: Vec<BalancedPeer>, balance: Balance) -> Balancer {
+        let limited = peers.iter().any(|peer| peer.max_conns != 0);
+        let state = |peer: &BalancedPeer| PeerState {
+            effective_weight: peer.weight,
+            ..PeerState::default()
+        };
         Balancer {
-            name: written.into(),
-            peers: vec![peer],
+            name: name.to_owned(),
             keepalive: 0,
             keepalive_timeout_ms: 0,
             keepalive_requests: 0,
-            balance: Balance::RoundRobin,
-            states: Mutex::new(vec![PeerState { effective_weight: 1, ..PeerState::default() }]),
+            tries: peers.iter().filter(|peer| !peer.down).count(),
+            keeps_states: limited || peers.len() > 1,
+            counts_connections: limited || balance == Balance::LeastConn,
+            balance,
+            states: Mutex::new(peers.iter().map(state).collect()),
+            peers,
         }
     }
 
     /// Chooses a peer that `tried` does not hold and adds it there; `None` if nobody is live.
-    pub fn choose(
-        self: &Arc<Balancer>,
-        tried: &mut Tried,
-        client: Option<IpAddr>,
-        now: u64,
-    ) -> Option<Chosen> {
+    /// Whoever has chosen says when that is over ([`Balancer::note_end`]).
+    pub fn choose(&self, tried: &mut Tried, client: Option<IpAddr>, now: u64) -> Option<usize> {
+        if !self.keeps_states {
+            return self.peers.first().filter(|only| !only.down).map(|_| 0);
+        }
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         let index = self
             .choose_among(&mut states, tried, client, now, false)
@@ -141,7 +144,7 @@ impl Balancer {
         if self.peers.len() > 1 {
             tried.0.push(index);
         }
-        Some(Chosen { balancer: self.clone(), index })
+        Some(index)
     }
 
     fn choose_among(
@@ -245,7 +248,11 @@ impl Balancer {
         None
     }
 
-    fn note_failure(&self, index: usize, now: u64) {
+    /// An attempt with the peer has failed.
+    pub fn note_failure(&self, index: usize, now: u64) {
+        if !self.keeps_states {
+            return;
+        }
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         let (Some(peer), Some(state)) = (self.peers.get(index), states.get_mut(index)) else {
             return;
@@ -259,7 +266,11 @@ impl Balancer {
         }
     }
 
-    fn note_success(&self, index: usize) {
+    /// The peer has answered.
+    pub fn note_success(&self, index: usize) {
+        if !self.keeps_states {
+            return;
+        }
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(state) = states.get_mut(index)
             && state.failed_at < state.checked_at
@@ -268,9 +279,15 @@ impl Balancer {
         }
     }
 
-    /// How many peers a request may try at most.
-    pub fn tries(&self) -> usize {
-        self.peers.iter().filter(|peer| !peer.down).count()
+    /// The peer has one connection less.
+    pub fn note_end(&self, index: usize) {
+        if !self.counts_connections {
+            return;
+        }
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(state) = states.get_mut(index) {
+            state.connections = state.connections.saturating_sub(1);
+        }
     }
 }
 
@@ -278,36 +295,13 @@ impl BalancedPeer {
     fn new(peer: &Peer) -> BalancedPeer {
         BalancedPeer {
             address: peer.address.clone(),
-            written: peer.written.as_str().into(),
+            written: peer.written.clone(),
             weight: i64::from(peer.weight.max(1)),
             max_fails: peer.max_fails,
             fail_timeout_ms: millis(peer.fail_timeout),
             max_conns: peer.max_conns,
             backup: peer.backup,
             down: peer.down,
-        }
-    }
-}
-
-impl Chosen {
-    pub fn peer(&self) -> &BalancedPeer {
-        &self.balancer.peers[self.index]
-    }
-
-    pub fn note_failure(&self, now: u64) {
-        self.balancer.note_failure(self.index, now);
-    }
-
-    pub fn note_success(&self) {
-        self.balancer.note_success(self.index);
-    }
-}
-
-impl Drop for Chosen {
-    fn drop(&mut self) {
-        let mut states = self.balancer.states.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(state) = states.get_mut(self.index) {
-            state.connections = state.connections.saturating_sub(1);
         }
     }
 }
@@ -330,7 +324,7 @@ mod tests {
     use super::*;
 
     /// Peers by weight; a minus makes a backup.
-    fn balancer(balance: Balance, weights: &[i32]) -> Arc<Balancer> {
+    fn balancer(balance: Balance, weights: &[i32]) -> Balancer {
         let peer = |(index, weight): (usize, &i32)| Peer {
             address: PeerAddress::Socket(Address::Unix(PathBuf::from("/x"))),
             written: index.to_string(),
@@ -342,19 +336,25 @@ mod tests {
             down: *weight == 0,
         };
         let peers = weights.iter().enumerate().map(peer).collect();
-        Arc::new(Balancer::new(&Group {
+        Balancer::new(&Group {
             name: "g".into(),
             peers,
             balance,
             keepalive: 0,
             keepalive_timeout: Duration::ZERO,
             keepalive_requests: 0,
-        }))
+        })
     }
 
-    fn choices(balancer: &Arc<Balancer>, count: usize) -> Vec<usize> {
-        let choose = |_| balancer.choose(&mut Tried::default(), None, 0).unwrap().index;
-        (0..count).map(choose).collect()
+    /// Chooses for a request that is over at once.
+    fn choice(balancer: &Balancer, client: Option<IpAddr>, now: u64) -> usize {
+        let index = balancer.choose(&mut Tried::default(), client, now).unwrap();
+        balancer.note_end(index);
+        index
+    }
+
+    fn choices(balancer: &Balancer, count: usize) -> Vec<usize> {
+        (0..count).map(|_| choice(balancer, None, 0)).collect()
     }
 
     #[test]
@@ -366,16 +366,15 @@ mod tests {
     #[test]
     fn a_failed_peer_rests_for_its_time_and_then_gets_one_chance() {
         let balancer = balancer(Balance::RoundRobin, &[1, 1]);
-        balancer.choose(&mut Tried::default(), None, 0).unwrap().note_failure(0);
-        let at = |now| balancer.choose(&mut Tried::default(), None, now).unwrap().index;
+        let failed = choice(&balancer, None, 0);
+        balancer.note_failure(failed, 0);
+        let at = |now| choice(&balancer, None, now);
         assert_eq!([at(1), at(5_000), at(10_000)], [1, 1, 1]);
         let mut tried = Tried::default();
-        let chance = (0..2)
-            .map(|_| balancer.choose(&mut tried, None, 10_001).unwrap())
-            .find(|chosen| chosen.index == 0)
-            .expect("it is live again");
-        chance.note_success();
-        drop(chance);
+        let chosen: Vec<usize> =
+            (0..2).map(|_| balancer.choose(&mut tried, None, 10_001).unwrap()).collect();
+        assert!(chosen.contains(&0));
+        balancer.note_success(0);
         assert!(choices(&balancer, 4).contains(&0));
     }
 
@@ -384,31 +383,28 @@ mod tests {
         let balancer = balancer(Balance::RoundRobin, &[1, -1, 0]);
         assert_eq!(choices(&balancer, 3), [0, 0, 0]);
         let mut tried = Tried::default();
-        let order: Vec<_> =
-            std::iter::from_fn(|| balancer.choose(&mut tried, None, 0).map(|it| it.index))
-                .collect();
+        let order: Vec<_> = std::iter::from_fn(|| balancer.choose(&mut tried, None, 0)).collect();
         assert_eq!(order, [0, 1]);
     }
 
     #[test]
     fn the_least_busy_peer_for_its_weight_is_chosen() {
         let balancer = balancer(Balance::LeastConn, &[1, 2]);
-        let mut held = Vec::new();
+        let mut held = [0, 0];
         for _ in 0..6 {
-            held.push(balancer.choose(&mut Tried::default(), None, 0).unwrap());
+            held[balancer.choose(&mut Tried::default(), None, 0).unwrap()] += 1;
         }
-        assert_eq!(held.iter().filter(|chosen| chosen.index == 1).count(), 4);
-        held.retain(|chosen| chosen.index == 0);
+        assert_eq!(held, [2, 4]);
+        for _ in 0..4 {
+            balancer.note_end(1);
+        }
         assert_eq!(choices(&balancer, 1), [1]);
     }
 
     #[test]
     fn a_client_address_keeps_its_peer_and_its_neighbours_share_it() {
         let balancer = balancer(Balance::IpHash, &[1, 1, 1]);
-        let at = |ip: &str| {
-            let client = Some(ip.parse().unwrap());
-            balancer.choose(&mut Tried::default(), client, 0).unwrap().index
-        };
+        let at = |ip: &str| choice(&balancer, Some(ip.parse().unwrap()), 0);
         assert_eq!(at("10.1.2.3"), at("10.1.2.200"));
         let spread: std::collections::BTreeSet<_> =
             (0..50).map(|net| at(&format!("10.1.{net}.1"))).collect();
@@ -419,7 +415,8 @@ mod tests {
     fn the_only_peer_is_never_given_up() {
         let balancer = balancer(Balance::RoundRobin, &[1]);
         for now in 0..3 {
-            balancer.choose(&mut Tried::default(), None, now).unwrap().note_failure(now);
+            let only = choice(&balancer, None, now);
+            balancer.note_failure(only, now);
         }
     }
 }

@@ -2,8 +2,6 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::rc::Rc;
-use std::sync::Arc;
 
 use bytes::BytesMut;
 use net::{Stream, Watched};
@@ -54,7 +52,7 @@ impl Connection {
     }
 }
 
-/// Idle connections, most recently used first, over all groups of one plan.
+/// Idle connections to the peers of one group, most recently used first.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     idle: RefCell<VecDeque<Idle>>,
@@ -63,30 +61,19 @@ pub(crate) struct Pool {
 #[derive(Debug)]
 struct Idle {
     connection: Box<Connection>,
-    balancer: Arc<Balancer>,
     peer: usize,
     since: u64,
-}
-
-/// Where a connection goes when its answer has been read.
-#[derive(Clone, Debug)]
-pub(crate) struct Home {
-    pub pool: Rc<Pool>,
-    pub balancer: Arc<Balancer>,
-    pub peer: usize,
 }
 
 impl Pool {
     /// Takes a live connection to that peer, the one used last. Dead and stale ones on the way
     /// are closed.
-    pub fn take(&self, balancer: &Arc<Balancer>, peer: usize, now: u64) -> Option<Box<Connection>> {
+    pub fn take(&self, group: &Balancer, peer: usize, now: u64) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
         loop {
-            let found = idle
-                .iter()
-                .position(|idle| idle.peer == peer && Arc::ptr_eq(&idle.balancer, balancer))?;
+            let found = idle.iter().position(|idle| idle.peer == peer)?;
             let Idle { mut connection, since, .. } = idle.remove(found)?;
-            let stale = now.saturating_sub(since) >= balancer.keepalive_timeout_ms;
+            let stale = now.saturating_sub(since) >= group.keepalive_timeout_ms;
             if !stale && connection.is_quiet() {
                 connection.requests += 1;
                 connection.reused = true;
@@ -95,33 +82,26 @@ impl Pool {
         }
     }
 
-    /// Closes connections that have been idle for longer than their group allows, or have ended.
-    pub fn sweep(&self, now: u64) {
-        self.idle.borrow_mut().retain(|idle| {
-            now.saturating_sub(idle.since) < idle.balancer.keepalive_timeout_ms
-                && idle.connection.is_quiet()
-        });
-    }
-}
-
-impl Home {
-    /// Keeps the connection if its group has room and it has not served its time.
-    pub fn keep(&self, connection: Box<Connection>, now: u64) {
-        let balancer = &self.balancer;
-        if balancer.keepalive == 0
-            || connection.requests >= balancer.keepalive_requests
+    /// Keeps a connection if the group has room and the connection has not served its time.
+    pub fn keep(&self, group: &Balancer, peer: usize, connection: Box<Connection>, now: u64) {
+        if group.keepalive == 0
+            || connection.requests >= group.keepalive_requests
             || !connection.inbox.is_empty()
         {
             return;
         }
-        let mut idle = self.pool.idle.borrow_mut();
-        let same = |idle: &Idle| Arc::ptr_eq(&idle.balancer, balancer);
-        if idle.iter().filter(|idle| same(idle)).count() >= balancer.keepalive
-            && let Some(oldest) = idle.iter().rposition(same)
-        {
-            idle.remove(oldest);
+        let mut idle = self.idle.borrow_mut();
+        if idle.len() >= group.keepalive {
+            idle.pop_back();
         }
-        let balancer = balancer.clone();
-        idle.push_front(Idle { connection, balancer, peer: self.peer, since: now });
+        idle.push_front(Idle { connection, peer, since: now });
+    }
+
+    /// Closes connections that have been idle for longer than the group allows, or have ended.
+    pub fn sweep(&self, group: &Balancer, now: u64) {
+        self.idle.borrow_mut().retain(|idle| {
+            now.saturating_sub(idle.since) < group.keepalive_timeout_ms
+                && idle.connection.is_quiet()
+        });
     }
 }

@@ -77,6 +77,15 @@ impl Sender {
         }
     }
 
+    /// Ends what has been sent; what is left is the room in which the head stood.
+    pub fn end(&mut self) -> Vec<u8> {
+        self.body = Body::None;
+        self.head_sent = 0;
+        let mut head = std::mem::take(&mut self.head);
+        head.clear();
+        head
+    }
+
     /// Whether another attempt can send all of it again.
     pub fn can_restart(&self) -> bool {
         !matches!(self.body, Body::Stream { begun: true, .. } | Body::Spent)

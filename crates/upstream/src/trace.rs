@@ -1,20 +1,23 @@
-//! What the `$upstream_*` variables and the error log say about a call.
+//! What the `$upstream_*` variables say about a call.
 
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
-/// Every attempt of one call, in order. More than one: the variables list them with commas.
+/// Every attempt of the calls of one request, in order. More than one: the variables list them
+/// with commas.
 #[derive(Clone, Debug, Default)]
 pub struct CallTrace {
-    /// The attempts.
-    pub attempts: Vec<Attempt>,
+    /// The only one of most requests: it takes no allocation.
+    first: Option<Attempt>,
+    /// Invariant: empty if there is no first.
+    more: Vec<Attempt>,
 }
 
-/// One attempt with one peer.
+/// One attempt with one peer. Times are kept only if the plan reads them.
 #[derive(Clone, Debug)]
 pub struct Attempt {
     /// `$upstream_addr`: the peer as written; the group's name if no peer was live.
-    pub address: Arc<str>,
+    pub address: Rc<str>,
     /// `$upstream_status`; the status that a failure stands for (502, 504, …).
     pub status: u16,
     /// `$upstream_connect_time`; zero on a connection that was kept.
@@ -29,12 +32,38 @@ pub struct Attempt {
     pub bytes_sent: u64,
     /// `$upstream_response_length`: bytes of the body.
     pub response_length: u64,
-    /// Why it failed, for the error log.
-    pub error: Option<String>,
+}
+
+impl CallTrace {
+    /// The attempts, in order.
+    pub fn attempts(&self) -> impl Iterator<Item = &Attempt> {
+        self.first.iter().chain(&self.more)
+    }
+
+    /// Whether nobody has been asked.
+    pub fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// The last attempt: the one that counts.
+    pub fn last(&self) -> Option<&Attempt> {
+        self.more.last().or(self.first.as_ref())
+    }
+
+    pub(crate) fn last_mut(&mut self) -> Option<&mut Attempt> {
+        self.more.last_mut().or(self.first.as_mut())
+    }
+
+    pub(crate) fn push(&mut self, attempt: Attempt) {
+        match self.first {
+            None => self.first = Some(attempt),
+            Some(_) => self.more.push(attempt),
+        }
+    }
 }
 
 impl Attempt {
-    pub(crate) fn new(address: Arc<str>) -> Attempt {
+    pub(crate) fn new(address: Rc<str>) -> Attempt {
         Attempt {
             address,
             status: 0,
@@ -44,7 +73,6 @@ impl Attempt {
             bytes_received: 0,
             bytes_sent: 0,
             response_length: 0,
-            error: None,
         }
     }
 }

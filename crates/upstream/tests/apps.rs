@@ -61,7 +61,7 @@ impl Stage {
         request: Outgoing,
     ) -> tokio::task::JoinHandle<Result<Box<upstream::Answer>, upstream::CallError>> {
         let upstreams = self.upstreams.clone();
-        tokio::task::spawn_local(async move { upstreams.call(&call(), request).await })
+        tokio::task::spawn_local(async move { ask(&upstreams, &call(), request).await })
     }
 
     /// Lets the front work until a request is there.
@@ -357,7 +357,7 @@ fn a_worker_that_never_answers_is_a_504() {
         let stage = Stage::new();
         let mut slow = call();
         slow.read_timeout = Duration::from_millis(20);
-        let error = stage.upstreams.call(&slow, packet(OutgoingBody::None)).await.unwrap_err();
+        let error = ask(&stage.upstreams, &slow, packet(OutgoingBody::None)).await.unwrap_err();
         assert_eq!(error.status, 504);
     });
 }
@@ -372,12 +372,12 @@ fn a_worker_is_not_late_while_the_client_still_sends() {
         let slow = {
             let (upstreams, call) = (stage.upstreams.clone(), impatient.clone());
             let body = OutgoingBody::Stream(pieces, Some(1));
-            tokio::task::spawn_local(async move { upstreams.call(&call, packet(body)).await })
+            tokio::task::spawn_local(async move { ask(&upstreams, &call, packet(body)).await })
         };
         let _request = stage.receive().await;
         // Time passes while another request is waited for in vain.
         impatient.read_timeout = Duration::from_millis(50);
-        let other = stage.upstreams.call(&impatient, packet(OutgoingBody::None)).await;
+        let other = ask(&stage.upstreams, &impatient, packet(OutgoingBody::None)).await;
         assert_eq!(other.unwrap_err().status, 504);
         assert!(!slow.is_finished());
         drop(sender);

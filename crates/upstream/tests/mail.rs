@@ -106,7 +106,7 @@ impl Front {
 
     fn call(&self, body: &[u8]) -> JoinHandle<Result<Box<Answer>, CallError>> {
         let (upstreams, body) = (self.upstreams.clone(), memory(body.to_vec().leak()));
-        tokio::task::spawn_local(async move { upstreams.call(&call(), packet(body)).await })
+        tokio::task::spawn_local(async move { ask(&upstreams, &call(), packet(body)).await })
     }
 }
 

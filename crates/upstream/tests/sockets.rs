@@ -10,7 +10,7 @@ use plan::Address;
 use plan::front::upstream::PeerAddress;
 use support::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use upstream::{Fault, OutgoingBody, Piece};
+use upstream::{CallTrace, Fault, OutgoingBody, Piece};
 
 #[test]
 fn an_answer_with_a_length_is_whole_and_traced() {
@@ -18,12 +18,12 @@ fn an_answer_with_a_length_is_whole_and_traced() {
         let listener = listen().await;
         let upstreams = to_sockets(vec![socket(&listener)], 0);
         answer_once(listener, b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\nhello");
-        let mut answer = upstreams.call(&call(), get()).await.unwrap();
+        let mut trace = CallTrace::default();
+        let mut answer = upstreams.call(&call(), get(), &mut trace).await.unwrap();
         assert_eq!(answer.head.status, 200);
         assert_eq!(body(&mut answer).await.unwrap(), b"hello");
-        let mut trace = answer.trace.clone();
         answer.body.finish_trace(&mut trace);
-        let last = trace.attempts.last().unwrap();
+        let last = trace.last().unwrap();
         assert_eq!((last.status, last.response_length), (200, 5));
         assert!(last.header_time.is_some() && last.connect_time.is_some());
     });
@@ -39,7 +39,7 @@ fn a_short_body_is_an_error_and_not_an_answer() {
             let listener = listen().await;
             let upstreams = to_sockets(vec![socket(&listener)], 0);
             answer_once(listener, short);
-            let mut answer = upstreams.call(&call(), get()).await.unwrap();
+            let mut answer = ask(&upstreams, &call(), get()).await.unwrap();
             let error = body(&mut answer).await.unwrap_err();
             assert_eq!(
                 error.message,
@@ -62,7 +62,7 @@ fn a_uwsgi_answer_without_status_line_ends_with_the_connection() {
             assert!(request.ends_with(b"abc"));
             stream.write_all(b"Status: 201 Made\r\nX: y\r\n\r\nwhole").await.unwrap();
         });
-        let mut answer = upstreams.call(&call(), packet(memory(b"abc"))).await.unwrap();
+        let mut answer = ask(&upstreams, &call(), packet(memory(b"abc"))).await.unwrap();
         assert_eq!((answer.head.status, &answer.head.reason[..]), (201, &b"Made"[..]));
         assert_eq!(body(&mut answer).await.unwrap(), b"whole");
     });
@@ -73,7 +73,7 @@ fn a_missing_socket_is_named_as_nginx_names_it() {
     run(async {
         let address = Address::Unix("/nonexistent/x.sock".into());
         let upstreams = to_sockets(vec![peer(PeerAddress::Socket(address))], 0);
-        let error = upstreams.call(&call(), get()).await.unwrap_err();
+        let error = ask(&upstreams, &call(), get()).await.unwrap_err();
         assert_eq!((error.status, error.fault), (502, Fault::Upstream));
         assert_eq!(
             error.message,
@@ -90,7 +90,7 @@ fn silence_is_a_504_that_says_what_was_waited_for() {
         let upstreams = to_sockets(vec![socket(&listener)], 0);
         let mut call = call();
         call.read_timeout = Duration::from_millis(20);
-        let error = upstreams.call(&call, get()).await.unwrap_err();
+        let error = ask(&upstreams, &call, get()).await.unwrap_err();
         assert_eq!((error.status, error.fault), (504, Fault::UpstreamTooSlow));
         assert_eq!(
             error.message,
@@ -118,7 +118,7 @@ fn a_too_big_head_and_a_senseless_one_are_502() {
             let listener = listen().await;
             let upstreams = to_sockets(vec![socket(&listener)], 0);
             answer_once(listener, answer);
-            let error = upstreams.call(&call(), get()).await.unwrap_err();
+            let error = ask(&upstreams, &call(), get()).await.unwrap_err();
             assert_eq!((error.status, error.message.as_str()), (502, message));
         }
     });
@@ -139,12 +139,13 @@ fn the_next_peer_answers_when_the_first_is_down_and_the_first_is_left_alone_then
                 stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
             }
         });
-        let answer = upstreams.call(&call(), get()).await.unwrap();
-        let statuses: Vec<u16> = answer.trace.attempts.iter().map(|one| one.status).collect();
-        assert_eq!(statuses, [502, 204]);
+        let mut trace = CallTrace::default();
+        upstreams.call(&call(), get(), &mut trace).await.unwrap();
+        assert_eq!(statuses(&trace), [502, 204]);
         for _ in 0..5 {
-            let answer = upstreams.call(&call(), get()).await.unwrap();
-            assert_eq!(answer.trace.attempts.len(), 1);
+            let mut trace = CallTrace::default();
+            upstreams.call(&call(), get(), &mut trace).await.unwrap();
+            assert_eq!(statuses(&trace), [204]);
         }
     });
 }
@@ -156,8 +157,9 @@ fn a_request_that_may_not_be_repeated_is_sent_once() {
         let upstreams = to_sockets(vec![socket(&first), socket(&second)], 0);
         answer_once(first, b"");
         let request = post("Content-Length: 1\r\n", memory(b"x"));
-        let error = upstreams.call(&call(), request).await.unwrap_err();
-        assert_eq!((error.status, error.trace.attempts.len()), (502, 1));
+        let mut trace = CallTrace::default();
+        let error = upstreams.call(&call(), request, &mut trace).await.unwrap_err();
+        assert_eq!((error.status, statuses(&trace)), (502, vec![502]));
     });
 }
 
@@ -170,8 +172,9 @@ fn a_bad_status_goes_to_the_next_peer_only_when_asked_and_the_last_one_is_passed
         answer_once(second, b"HTTP/1.1 503 Again\r\nContent-Length: 0\r\n\r\n");
         let mut call = call();
         call.next.statuses = vec![503];
-        let answer = upstreams.call(&call, get()).await.unwrap();
-        assert_eq!((answer.head.status, answer.trace.attempts.len()), (503, 2));
+        let mut trace = CallTrace::default();
+        let answer = upstreams.call(&call, get(), &mut trace).await.unwrap();
+        assert_eq!((answer.head.status, statuses(&trace)), (503, vec![503, 503]));
         assert_eq!(answer.head.reason, "Again");
     });
 }
@@ -194,10 +197,11 @@ fn a_kept_connection_serves_again_and_a_dead_one_is_replaced_unseen() {
             }
         });
         for reused in [false, true, false] {
-            let mut answer = upstreams.call(&call(), get()).await.unwrap();
+            let mut trace = CallTrace::default();
+            let mut answer = upstreams.call(&call(), get(), &mut trace).await.unwrap();
             assert_eq!(body(&mut answer).await.unwrap(), b"ok");
-            let connect = answer.trace.attempts[0].connect_time.unwrap();
-            assert_eq!(answer.trace.attempts.len(), 1);
+            assert_eq!(statuses(&trace), [200]);
+            let connect = trace.last().unwrap().connect_time.unwrap();
             assert!(!reused || connect.is_zero());
         }
     });
@@ -212,7 +216,7 @@ fn an_answer_may_come_before_the_body_has_been_sent() {
         let (_never, pieces) = tokio::sync::mpsc::channel(1);
         let stream = OutgoingBody::Stream(pieces, Some(1_000_000));
         let request = post("Content-Length: 1000000\r\n", stream);
-        let mut answer = upstreams.call(&call(), request).await.unwrap();
+        let mut answer = ask(&upstreams, &call(), request).await.unwrap();
         assert_eq!(answer.head.status, 413);
         assert_eq!(body(&mut answer).await.unwrap(), b"big");
     });
@@ -239,12 +243,12 @@ fn a_body_of_unknown_length_goes_in_chunks_and_a_cut_one_never_looks_whole() {
         });
         let chunked = "Transfer-Encoding: chunked\r\n";
         let request = post(chunked, OutgoingBody::Stream(pieces, None));
-        upstreams.call(&call(), request).await.unwrap();
+        ask(&upstreams, &call(), request).await.unwrap();
         let (sender, pieces) = tokio::sync::mpsc::channel(4);
         sender.send(Ok("abc".into())).await.unwrap();
         sender.send(Err(std::io::ErrorKind::UnexpectedEof.into())).await.unwrap();
         let request = post(chunked, OutgoingBody::Stream(pieces, None));
-        let error = upstreams.call(&call(), request).await.unwrap_err();
+        let error = ask(&upstreams, &call(), request).await.unwrap_err();
         assert_eq!((error.status, error.fault), (400, Fault::Client));
         let (whole, cut) = server.await.unwrap();
         assert!(whole.ends_with("3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"), "{whole}");
@@ -268,7 +272,7 @@ fn a_large_body_passes_both_ways_while_memory_stays_small() {
         });
         let body = OutgoingBody::File(file, BYTES as u64);
         let request = post(&format!("Content-Length: {BYTES}\r\n"), body);
-        let mut answer = upstreams.call(&call(), request).await.unwrap();
+        let mut answer = ask(&upstreams, &call(), request).await.unwrap();
         let mut total = 0;
         while let Some(Piece::Data(data)) = answer.body.next().await.unwrap() {
             assert!(data.len() <= 64 * 1024 && data.iter().all(|byte| *byte == 7));
@@ -294,12 +298,12 @@ fn a_client_that_sends_slowly_is_not_held_against_the_upstream() {
         impatient.send_timeout = Duration::from_millis(5);
         let answer = {
             let (upstreams, call) = (upstreams.clone(), impatient.clone());
-            tokio::task::spawn_local(async move { upstreams.call(&call, slow).await })
+            tokio::task::spawn_local(async move { ask(&upstreams, &call, slow).await })
         };
         // Time passes while somebody else is waited for in vain.
         impatient.read_timeout = Duration::from_millis(40);
         let elsewhere = to_sockets(vec![socket(&silent)], 0);
-        assert_eq!(elsewhere.call(&impatient, get()).await.unwrap_err().status, 504);
+        assert_eq!(ask(&elsewhere, &impatient, get()).await.unwrap_err().status, 504);
         sender.send(Ok("abc".into())).await.unwrap();
         assert_eq!(answer.await.unwrap().unwrap().head.status, 204);
     });

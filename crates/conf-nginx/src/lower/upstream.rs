@@ -6,6 +6,7 @@ use plan::front::upstream::{Balance, NextUpstream, Redirect, Speak, Target, Upst
 use plan::front::{CacheId, CacheUse, GroupId};
 use plan::{Part, Template, Variable};
 
+use super::set_headers::set_headers;
 use super::{Builder, plain_group, seconds};
 use crate::directives::{exchange, upstream};
 use crate::draft::{PassDraft, RedirectDraft, SiteKind, SpeakDraft, TargetDraft};
@@ -103,7 +104,7 @@ impl Builder<'_, '_> {
         let (buffers, buffer_bytes) = settings.buffers.unwrap_or((8, 4096));
         Some(UpstreamCall {
             target,
-            speak: speak(&pass.speak, settings, &level.own.site),
+            speak: speak(pass, settings, &level.own.site),
             connect_timeout: settings.connect_timeout.unwrap_or(seconds(60)),
             send_timeout: settings.send_timeout.unwrap_or(seconds(60)),
             read_timeout: settings.read_timeout.unwrap_or(seconds(60)),
@@ -181,8 +182,8 @@ fn default_key(speak: &SpeakDraft) -> Template {
     }
 }
 
-fn speak(draft: &SpeakDraft, settings: &Exchange, site: &SiteKind) -> Speak {
-    match draft {
+fn speak(pass: &PassDraft, settings: &Exchange, site: &SiteKind) -> Speak {
+    match &pass.speak {
         SpeakDraft::Uwsgi => Speak::Uwsgi {
             params: settings.params.clone().unwrap_or_default(),
             modifier1: settings.modifier1.unwrap_or(0),
@@ -190,10 +191,12 @@ fn speak(draft: &SpeakDraft, settings: &Exchange, site: &SiteKind) -> Speak {
         },
         SpeakDraft::Http { uri, host, port, .. } => {
             let http11 = settings.http11.unwrap_or(true);
+            let is_fixed = matches!(pass.target, TargetDraft::Named { .. });
+            let fixed_host = is_fixed.then_some((host.as_str(), *port));
             Speak::Http {
                 uri: uri.clone(),
                 prefix_bytes: site.name().len(),
-                set_headers: set_headers(settings, http11),
+                set_headers: set_headers(settings, http11, fixed_host),
                 host: host.clone(),
                 port: *port,
                 tls: false,
@@ -202,22 +205,6 @@ fn speak(draft: &SpeakDraft, settings: &Exchange, site: &SiteKind) -> Speak {
             }
         }
     }
-}
-
-/// The lines written, after the defaults that none of them replaces.
-fn set_headers(settings: &Exchange, http11: bool) -> Vec<(String, Template)> {
-    let written = settings.set_headers.clone().unwrap_or_default();
-    let has = |name: &str| written.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
-    let mut all = Vec::with_capacity(written.len() + 2);
-    if !has("Host") {
-        let host = Template { parts: vec![Part::Variable(Variable::ProxyHost)] };
-        all.push(("Host".to_owned(), host));
-    }
-    if !has("Connection") && !http11 {
-        all.push(("Connection".to_owned(), Template::text("close")));
-    }
-    all.extend(written);
-    all
 }
 
 fn hidden(settings: &Exchange, is_uwsgi: bool) -> Vec<String> {

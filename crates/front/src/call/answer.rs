@@ -6,7 +6,7 @@ use net::store::{Filler, Now};
 use plan::front::UpstreamCall;
 use plan::front::upstream::Redirect;
 use route::{Values, render, render_bytes};
-use upstream::{Answer, AnswerBody, CallTrace};
+use upstream::{Answer, AnswerBody};
 
 use crate::exchange::Exchange;
 use crate::phases::{Outcome, Start};
@@ -15,92 +15,100 @@ use crate::response::Response;
 use crate::upstream_body::{UpstreamBody, part};
 use crate::{error_pages, redirect};
 
+/// What became of an answer.
+pub struct Relayed {
+    /// What the client gets.
+    pub outcome: Outcome,
+    /// The answer's body, if another page takes its place but the cache wants it: the upstream is
+    /// not asked again for it.
+    pub unsent: Option<Box<UpstreamBody>>,
+}
+
+impl From<Outcome> for Relayed {
+    fn from(outcome: Outcome) -> Relayed {
+        Relayed { outcome, unsent: None }
+    }
+}
+
 /// Turns an answer into a response, or into whatever its fields order. `filler` stores it.
-pub async fn relay(
+pub fn relay(
     exchange: &mut Exchange,
     call: &UpstreamCall,
-    answer: Box<Answer>,
+    mut answer: Box<Answer>,
     filler: Option<Box<Filler>>,
-) -> Outcome {
-    let Answer { head, body, trace } = *answer;
+) -> Relayed {
     if exchange.active.plan().reads_upstream_fields {
-        exchange.upstream.headers.clone_from(&head.headers);
+        exchange.upstream.headers.clone_from(&answer.head.headers);
     }
-    if let Some(outcome) = ordered(exchange, call, &head) {
-        note(exchange, &body, trace);
-        return outcome;
+    if let Some(outcome) = ordered(exchange, call, &answer.head) {
+        note(exchange, &answer.body);
+        return outcome.into();
     }
-    if call.intercept_errors
-        && head.status >= 300
-        && error_pages::is_intercepted(exchange, head.status)
-    {
-        match filler {
-            Some(filler) => Box::pin(store(exchange, body, trace, filler)).await,
-            None => note(exchange, &body, trace),
+    let status = answer.head.status;
+    if call.intercept_errors && status >= 300 && error_pages::is_intercepted(exchange, status) {
+        if filler.is_none() {
+            note(exchange, &answer.body);
+            return Outcome::Status(status).into();
         }
-        return Outcome::Status(head.status);
+        let unsent = Some(upstream_body(answer.body, None, filler));
+        return Relayed { outcome: Outcome::Status(status), unsent };
     }
-    let mut response = Box::new(response(exchange, call, head));
+    let mut response = Box::new(response(exchange, call, answer.head));
     let no_body = exchange.method == Method::Head && !exchange.fills_cache;
     if no_body || response.is_bodiless() {
-        note(exchange, &body, trace);
+        note(exchange, &answer.body);
         if let Some(filler) = filler.filter(|_| response.status == 204)
             && let Err(error) = filler.commit(Now::read())
         {
             super::cached::not_stored(exchange, &error);
         }
-        return Outcome::Respond(response);
+        return Outcome::Respond(response).into();
     }
-    attach(exchange, &mut response, body, trace, filler);
-    Outcome::Respond(response)
+    attach(exchange, &mut response, &mut answer.body, filler);
+    Outcome::Respond(response).into()
 }
 
 /// Gives a response its body; one that is here already leaves together with the head.
 fn attach(
     exchange: &mut Exchange,
     response: &mut Response,
-    mut body: AnswerBody,
-    trace: CallTrace,
+    body: &mut AnswerBody,
     filler: Option<Box<Filler>>,
 ) {
     let first = body.ready_piece().map(part);
-    if filler.is_none() && body.is_ended() {
-        let whole = match &first {
-            Some(Part::Data(bytes)) => Some(bytes.clone()),
-            None => Some(Bytes::new()),
-            Some(Part::File(_)) => None,
-        };
-        if let Some(bytes) =
-            whole.filter(|bytes| response.length.is_none_or(|length| length == bytes.len() as u64))
-        {
-            body.end();
-            note(exchange, &body, trace);
-            response.body = Body::Memory(bytes);
-            return;
-        }
+    let length = first.as_ref().map_or(0, Part::len);
+    let is_whole = filler.is_none()
+        && body.is_ended()
+        && !matches!(first, Some(Part::File(_)))
+        && response.length.is_none_or(|announced| announced == length);
+    if is_whole {
+        body.end();
+        note(exchange, body);
+        response.body = Body::Memory(match first {
+            Some(Part::Data(bytes)) => bytes,
+            _ => Bytes::new(),
+        });
+        return;
     }
-    // What is known by now may be asked for while the body is still coming.
-    exchange.upstream.trace.attempts.extend(trace.attempts);
+    let body = std::mem::replace(body, AnswerBody::empty());
+    response.body = Body::Upstream(upstream_body(body, first, filler));
+}
+
+fn upstream_body(
+    body: AnswerBody,
+    first: Option<Part>,
+    filler: Option<Box<Filler>>,
+) -> Box<UpstreamBody> {
     let mut body = Box::new(UpstreamBody::new(body, first));
     if let Some(filler) = filler {
         body.fill(filler);
     }
-    response.body = Body::Upstream(body);
-}
-
-/// Stores an answer whose place another page takes: the upstream is not asked again for it.
-async fn store(exchange: &mut Exchange, body: AnswerBody, trace: CallTrace, filler: Box<Filler>) {
-    exchange.upstream.trace.attempts.extend(trace.attempts);
-    let mut body = Box::new(UpstreamBody::new(body, None));
-    body.fill(filler);
-    while let Ok(Some(_)) = body.next().await {}
-    body.finish(exchange);
+    body
 }
 
 /// Notes what a call that is over tells the log.
-pub fn note(exchange: &mut Exchange, body: &AnswerBody, mut trace: CallTrace) {
-    body.finish_trace(&mut trace);
-    exchange.upstream.trace.attempts.append(&mut trace.attempts);
+pub fn note(exchange: &mut Exchange, body: &AnswerBody) {
+    body.finish_trace(&mut exchange.upstream.trace);
 }
 
 /// `X-Accel-Redirect`: the answer only says where to go on.

@@ -24,7 +24,8 @@ use plan::front::{CacheUse, LogLevel, UpstreamCall};
 use route::{Values, is_truthy, render_bytes};
 use upstream::{Answer, CallError, Fault};
 
-use super::{answer, attempt, failed};
+use super::answer::{self, Relayed};
+use super::{ask, failed};
 use crate::error_pages;
 use crate::exchange::{Exchange, Revalidate};
 use crate::phases::Outcome;
@@ -57,10 +58,10 @@ pub async fn call(
         || (rules.post_too && exchange.method == Method::Post);
     let store = exchange.active.shared.stores.get(rules.zone.0 as usize).cloned();
     let Some(store) = store.filter(|_| cacheable) else {
-        return match super::ask(wire, exchange, call).await? {
-            Ok(answer) => Some(answer::relay(exchange, call, answer, None).await),
-            Err(outcome) => Some(outcome),
-        };
+        return Some(match ask(wire, exchange, call).await? {
+            Ok(answer) => answer::relay(exchange, call, answer, None).outcome,
+            Err(error) => failed(exchange, &error),
+        });
     };
     let key = CacheKey::new(render_bytes(&rules.key, exchange));
     match decide(wire, exchange, rules, &store, &key).await {
@@ -150,7 +151,7 @@ async fn fetch(
     if exchange.fills_cache && rules.convert_head && method == Method::Head {
         exchange.method = Method::Get;
     }
-    let answered = attempt(wire, exchange, call).await;
+    let answered = ask(wire, exchange, call).await;
     exchange.method = method;
     exchange.revalidate = None;
     let now = Now::read();
@@ -159,7 +160,7 @@ async fn fetch(
             let trouble = trouble_of(&error);
             let allowed =
                 |object: &Object| may_serve_on_trouble(rules, &object.times, trouble, now.unix_ms);
-            let outcome = failed(exchange, error);
+            let outcome = failed(exchange, &error);
             match stale.filter(allowed) {
                 Some(object) => {
                     exchange.upstream.cache_status = Some("STALE");
@@ -187,13 +188,13 @@ async fn answered_with(
                 store.freshen(&object, times, now);
             }
             exchange.upstream.cache_status = Some("REVALIDATED");
-            answer::note(exchange, &answer.body, answer.trace);
+            answer::note(exchange, &answer.body);
             return Some(serve(exchange, call, object));
         }
         let trouble = Trouble::Status(status);
         if may_serve_on_trouble(rules, &object.times, trouble, now.unix_ms) {
             exchange.upstream.cache_status = Some("STALE");
-            answer::note(exchange, &answer.body, answer.trace);
+            answer::note(exchange, &answer.body);
             return Some(serve(exchange, call, object));
         }
     }
@@ -211,7 +212,10 @@ async fn answered_with(
         _ => filler = None,
     }
     let stored = filler.is_some();
-    let mut outcome = answer::relay(exchange, call, answer, filler).await;
+    let Relayed { mut outcome, unsent } = answer::relay(exchange, call, answer, filler);
+    if let Some(body) = unsent {
+        body.end(exchange).await;
+    }
     if let Outcome::Respond(response) = &mut outcome
         && stored
     {
@@ -219,10 +223,8 @@ async fn answered_with(
         response.ranges &= matches!(response.body, Body::Memory(_));
         if exchange.method == Method::Head {
             // Nobody reads this body, but the cache wants it whole.
-            let mut body = std::mem::replace(&mut response.body, Body::Empty);
-            while let Ok(Some(_)) = body.next().await {}
-            if let Body::Upstream(upstream) = body {
-                upstream.finish(exchange);
+            if let Body::Upstream(body) = std::mem::replace(&mut response.body, Body::Empty) {
+                body.end(exchange).await;
             }
         }
     }

@@ -1,9 +1,8 @@
 //! A request as an HTTP/1 head for an upstream.
 
 use message::KnownHeader;
-use plan::Template;
 use plan::front::UpstreamCall;
-use plan::front::upstream::Speak;
+use plan::front::upstream::{HeadPiece, SetHeaders, Speak};
 use route::escape::{Escape, escape};
 use route::render;
 use upstream::OutgoingBody;
@@ -11,55 +10,51 @@ use upstream::OutgoingBody;
 use crate::exchange::Exchange;
 use crate::response::decimal;
 
-/// Room for a head to begin with: what the allocator keeps at hand for the next request.
-const HEAD_BYTES: usize = 1000;
-
-/// The complete head. `uri` replaces the target if the configuration's address held variables.
+/// Appends the complete head. `uri` replaces the target if the configuration's address held
+/// variables.
 pub fn head(
     exchange: &Exchange,
     call: &UpstreamCall,
     uri: Option<Vec<u8>>,
     body: &OutgoingBody,
-) -> Vec<u8> {
-    let mut out = Vec::with_capacity(HEAD_BYTES);
-    let Speak::Http { set_headers, http11, method, .. } = &call.speak else { return out };
+    out: &mut Vec<u8>,
+) {
+    let Speak::Http { set_headers, method, .. } = &call.speak else { return };
     match method {
-        Some(method) => render(method, exchange, &mut out),
+        Some(method) => render(method, exchange, out),
         None => out.extend_from_slice(exchange.method_text()),
     }
     out.push(b' ');
-    push_target(exchange, call, uri, &mut out);
-    out.extend_from_slice(if *http11 { b" HTTP/1.1\r\n" } else { b" HTTP/1.0\r\n" });
-    for (name, value) in set_headers {
-        push_set(exchange, name, value, &mut out);
+    push_target(exchange, call, uri, out);
+    for piece in &set_headers.pieces {
+        match piece {
+            HeadPiece::Lines(lines) => out.extend_from_slice(lines),
+            HeadPiece::Field { start, value } => {
+                let before = out.len();
+                out.extend_from_slice(start);
+                let start = out.len();
+                render(value, exchange, out);
+                if out.len() == start {
+                    out.truncate(before);
+                } else {
+                    end_field(out, start);
+                }
+            }
+        }
     }
-    let known_length = match body {
-        // A method that expects a body says that it has none.
-        OutgoingBody::None => exchange.body.length().filter(|_| call.pass_body),
-        OutgoingBody::Memory(bytes) => Some(bytes.len() as u64),
-        OutgoingBody::File(_, bytes) => Some(*bytes),
-        OutgoingBody::Stream(_, length) => *length,
-    };
-    if let Some(length) = known_length {
-        out.extend_from_slice(b"Content-Length: ");
-        decimal(&mut out, length);
-        out.extend_from_slice(b"\r\n");
-    } else if matches!(body, OutgoingBody::Stream(..)) {
-        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
-    }
+    push_body_fields(exchange, call, body, out);
     if call.pass_headers {
-        push_headers(exchange, set_headers, &mut out);
+        push_headers(exchange, set_headers, out);
     }
     if let Some(revalidate) = &exchange.revalidate {
         if let Some(modified) = &revalidate.modified {
-            push_field(&mut out, b"If-Modified-Since", modified);
+            push_field(out, b"If-Modified-Since", modified);
         }
         if let Some(tag) = &revalidate.tag {
-            push_field(&mut out, b"If-None-Match", tag);
+            push_field(out, b"If-None-Match", tag);
         }
     }
     out.extend_from_slice(b"\r\n");
-    out
 }
 
 /// The request target for the upstream.
@@ -95,33 +90,65 @@ fn push_args(exchange: &Exchange, out: &mut Vec<u8>) {
     }
 }
 
-fn push_set(exchange: &Exchange, name: &str, value: &Template, out: &mut Vec<u8>) {
-    let known = KnownHeader::from_name(name.as_bytes());
-    // These follow from the body and are written by whoever knows it.
-    if matches!(known, KnownHeader::ContentLength | KnownHeader::TransferEncoding) {
-        return;
+/// What the body says about itself.
+fn push_body_fields(
+    exchange: &Exchange,
+    call: &UpstreamCall,
+    body: &OutgoingBody,
+    out: &mut Vec<u8>,
+) {
+    let known_length = match body {
+        // A method that expects a body says that it has none.
+        OutgoingBody::None => exchange.body.length().filter(|_| call.pass_body),
+        OutgoingBody::Memory(bytes) => Some(bytes.len() as u64),
+        OutgoingBody::File(_, bytes) => Some(*bytes),
+        OutgoingBody::Stream(_, length) => *length,
+    };
+    if let Some(length) = known_length {
+        out.extend_from_slice(b"Content-Length: ");
+        decimal(out, length);
+        out.extend_from_slice(b"\r\n");
+    } else if matches!(body, OutgoingBody::Stream(..)) {
+        out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
     }
-    let before = out.len();
-    begin_field(out, name.as_bytes());
-    let start = out.len();
-    render(value, exchange, out);
-    if out.len() == start {
-        out.truncate(before);
-        return;
+}
+
+/// The client's own fields. Their values have been checked when they came: none ends its line.
+fn push_headers(exchange: &Exchange, set_headers: &SetHeaders, out: &mut Vec<u8>) {
+    for (known, name, value) in exchange.head.fields() {
+        let stays = known.is_hop_by_hop()
+            || matches!(
+                known,
+                KnownHeader::Host
+                    | KnownHeader::ContentLength
+                    | KnownHeader::Expect
+                    | KnownHeader::Proxy
+            )
+            || set_headers.names.contain(known, name)
+            || (exchange.fills_cache && is_conditional(known));
+        if !stays {
+            push_field(out, name, value);
+        }
     }
-    end_field(out, start);
+}
+
+/// A response that is going to be stored must be the whole one.
+fn is_conditional(known: KnownHeader) -> bool {
+    matches!(
+        known,
+        KnownHeader::IfModifiedSince
+            | KnownHeader::IfUnmodifiedSince
+            | KnownHeader::IfNoneMatch
+            | KnownHeader::IfMatch
+            | KnownHeader::Range
+            | KnownHeader::IfRange
+    )
 }
 
 fn push_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    begin_field(out, name);
-    let start = out.len();
-    out.extend_from_slice(value);
-    end_field(out, start);
-}
-
-fn begin_field(out: &mut Vec<u8>, name: &[u8]) {
-    out.extend_from_slice(name);
-    out.extend_from_slice(b": ");
+    for piece in [name, b": ", value, b"\r\n"] {
+        out.extend_from_slice(piece);
+    }
 }
 
 /// Ends the field whose value begins at `start`: a value out of variables must not end the line.
@@ -134,36 +161,4 @@ fn end_field(out: &mut Vec<u8>, start: usize) {
         out.extend_from_slice(&value);
     }
     out.extend_from_slice(b"\r\n");
-}
-
-fn push_headers(exchange: &Exchange, set_headers: &[(String, Template)], out: &mut Vec<u8>) {
-    for (known, name, value) in exchange.head.fields() {
-        let ours = known.is_hop_by_hop()
-            || matches!(
-                known,
-                KnownHeader::Host
-                    | KnownHeader::ContentLength
-                    | KnownHeader::Expect
-                    | KnownHeader::Proxy
-            )
-            || set_headers.iter().any(|(set, _)| set.as_bytes().eq_ignore_ascii_case(name))
-            || is_conditional_for_cache(exchange, known);
-        if !ours {
-            push_field(out, name, value);
-        }
-    }
-}
-
-/// A response that is going to be stored must be the whole one.
-fn is_conditional_for_cache(exchange: &Exchange, known: KnownHeader) -> bool {
-    exchange.fills_cache
-        && matches!(
-            known,
-            KnownHeader::IfModifiedSince
-                | KnownHeader::IfUnmodifiedSince
-                | KnownHeader::IfNoneMatch
-                | KnownHeader::IfMatch
-                | KnownHeader::Range
-                | KnownHeader::IfRange
-        )
 }

@@ -9,10 +9,12 @@ pub mod http;
 pub mod target;
 pub mod uwsgi;
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::task::Poll;
 
 use bytes::Bytes;
 use message::Method;
+use plan::front::location::BodyPlan;
 use plan::front::upstream::{Speak, Target, UpstreamCall};
 use plan::front::{Handler, LogLevel};
 use tokio::sync::mpsc;
@@ -20,7 +22,7 @@ use upstream::{Answer, CallError, Fault, Outgoing, OutgoingBody, Say, Whom};
 
 use crate::exchange::Exchange;
 use crate::phases::Outcome;
-use crate::request_body::{BodyError, Content};
+use crate::request_body::{BodyError, Content, RequestBody};
 use crate::wire::Wire;
 
 /// Pieces of a request body that wait for the upstream when it is not buffered.
@@ -36,38 +38,24 @@ pub async fn call(wire: &mut Wire, exchange: &mut Exchange) -> Option<Outcome> {
     // The chunked coding is not passed on in a uwsgi packet: the length must be known.
     let must_know_length = exchange.body.announced().is_none()
         && matches!(call.speak, Speak::Uwsgi { .. } | Speak::Http { http11: false, .. });
-    if call.request_buffering || must_know_length {
+    if (call.request_buffering || must_know_length) && !exchange.body.is_read() {
         let plan = &active.location(exchange.location).body;
-        if !exchange.body.is_read()
-            && let Err(error) = Box::pin(exchange.body.read(wire, plan)).await
-        {
+        if let Err(error) = Box::pin(exchange.body.read(wire, plan)).await {
             return body_failed(exchange, &error);
         }
     }
     match &call.cache {
         // In a box: a call that asks no cache must not be as large as one that does.
         Some(cache) => Box::pin(cached::call(wire, exchange, call, cache)).await,
-        None => match ask(wire, exchange, call).await? {
-            Ok(answer) => Some(answer::relay(exchange, call, answer, None).await),
-            Err(outcome) => Some(outcome),
-        },
-    }
-}
-
-/// Calls the upstream; an error is an outcome already. `None`: the client is gone.
-pub async fn ask(
-    wire: &mut Wire,
-    exchange: &mut Exchange,
-    call: &UpstreamCall,
-) -> Option<Result<Box<Answer>, Outcome>> {
-    match attempt(wire, exchange, call).await? {
-        Ok(answer) => Some(Ok(answer)),
-        Err(error) => Some(Err(failed(exchange, error))),
+        None => Some(match ask(wire, exchange, call).await? {
+            Ok(answer) => answer::relay(exchange, call, answer, None).outcome,
+            Err(error) => failed(exchange, &error),
+        }),
     }
 }
 
 /// Calls the upstream. `None`: the client is gone.
-pub async fn attempt(
+pub async fn ask(
     wire: &mut Wire,
     exchange: &mut Exchange,
     call: &UpstreamCall,
@@ -84,16 +72,50 @@ pub async fn attempt(
         }
     };
     let mut pump = None;
-    let body = outgoing_body(exchange, call, &mut pump);
+    let outgoing = outgoing(exchange, call, whom, speak_uri, &mut pump);
+    let Exchange { body, upstream, .. } = exchange;
+    let mut calling = std::pin::pin!(active.upstreams.call(call, outgoing, &mut upstream.trace));
+    if let Some(pieces) = pump {
+        let plan = &active.location(exchange.location).body;
+        tokio::select! {
+            biased;
+            answer = &mut calling => return Some(answer),
+            result = Box::pin(feed(wire, body, pieces, plan)) => {
+                if matches!(result, Err(BodyError::ClientGone)) && !call.ignore_client_abort {
+                    return None;
+                }
+            }
+        }
+    }
+    poll_fn(|context| match calling.as_mut().poll(context) {
+        Poll::Ready(answer) => Poll::Ready(Some(answer)),
+        Poll::Pending if call.ignore_client_abort => Poll::Pending,
+        Poll::Pending => wire.poll_gone(context).map(|()| None),
+    })
+    .await
+}
+
+/// The request as the upstream gets it. A body that is still to come is to be fed into `pump`.
+fn outgoing(
+    exchange: &Exchange,
+    call: &UpstreamCall,
+    whom: Whom,
+    speak_uri: Option<Vec<u8>>,
+    pump: &mut Option<Pieces>,
+) -> Outgoing {
+    let body = outgoing_body(exchange, call, pump);
+    let mut said = exchange.active.upstreams.buffer();
     let say = match &call.speak {
-        Speak::Uwsgi { params, modifier1, modifier2 } => Say::Uwsgi {
-            vars: uwsgi::vars(exchange, call, params),
-            modifier1: *modifier1,
-            modifier2: *modifier2,
-        },
-        Speak::Http { .. } => Say::Http { head: http::head(exchange, call, speak_uri, &body) },
+        Speak::Uwsgi { params, modifier1, modifier2 } => {
+            uwsgi::vars(exchange, call, params, &mut said);
+            Say::Uwsgi { vars: said, modifier1: *modifier1, modifier2: *modifier2 }
+        }
+        Speak::Http { .. } => {
+            http::head(exchange, call, speak_uri, &body, &mut said);
+            Say::Http { head: said }
+        }
     };
-    let outgoing = Outgoing {
+    Outgoing {
         whom,
         say,
         body,
@@ -108,27 +130,6 @@ pub async fn attempt(
                 | Method::Trace
         ),
         client: exchange.peer().ip(),
-    };
-    let mut calling = std::pin::pin!(active.upstreams.call(call, outgoing));
-    if let Some(pieces) = pump {
-        let timeout = active.location(exchange.location).body.timeout;
-        tokio::select! {
-            biased;
-            answer = &mut calling => return Some(answer),
-            result = Box::pin(feed(wire, exchange, pieces, timeout)) => {
-                if matches!(result, Err(BodyError::ClientGone)) && !call.ignore_client_abort {
-                    return None;
-                }
-            }
-        }
-    }
-    if call.ignore_client_abort {
-        return Some(calling.await);
-    }
-    tokio::select! {
-        biased;
-        answer = &mut calling => Some(answer),
-        () = poll_fn(|context| wire.poll_gone(context)) => None,
     }
 }
 
@@ -161,15 +162,15 @@ fn outgoing_body(
 /// Passes the request's body on while it arrives.
 async fn feed(
     wire: &mut Wire,
-    exchange: &mut Exchange,
+    body: &mut RequestBody,
     pieces: Pieces,
-    timeout: std::time::Duration,
+    plan: &BodyPlan,
 ) -> Result<(), BodyError> {
-    let limit = exchange.location().body.bytes_max.unwrap_or(u64::MAX);
+    let limit = plan.bytes_max.unwrap_or(u64::MAX);
     loop {
-        let piece = exchange.body.next(wire, timeout).await;
+        let piece = body.next(wire, plan.timeout).await;
         let piece = match piece {
-            Ok(Some(_)) if exchange.body.received > limit => Err(BodyError::TooLarge),
+            Ok(Some(_)) if body.received > limit => Err(BodyError::TooLarge),
             other => other,
         };
         match piece {
@@ -222,9 +223,8 @@ fn body_failed(exchange: &mut Exchange, error: &BodyError) -> Option<Outcome> {
 }
 
 /// Logs a failed call and says with which status to answer.
-pub fn failed(exchange: &mut Exchange, mut error: CallError) -> Outcome {
-    exchange.upstream.trace.attempts.append(&mut error.trace.attempts);
-    let peer = exchange.upstream.trace.attempts.last().map(|attempt| attempt.address.clone());
+pub fn failed(exchange: &mut Exchange, error: &CallError) -> Outcome {
+    let peer = exchange.upstream.trace.last().map(|attempt| attempt.address.clone());
     let url = url(exchange, peer.as_deref().unwrap_or(""));
     let level = match error.fault {
         Fault::Client => LogLevel::Info,

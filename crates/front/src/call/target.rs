@@ -7,7 +7,7 @@ use plan::front::GroupId;
 use plan::front::upstream::{PeerAddress, Speak};
 use plan::{Address, Template};
 use route::render_bytes;
-use upstream::{CallError, CallTrace, Fault, Whom};
+use upstream::{CallError, Fault, Whom};
 
 use crate::exchange::Exchange;
 
@@ -97,5 +97,5 @@ async fn look_up(host: &str, is_http: bool) -> Result<SocketAddr, CallError> {
 }
 
 fn error(status: u16, message: &str) -> CallError {
-    CallError { fault: Fault::Us, status, message: message.to_owned(), trace: CallTrace::default() }
+    CallError { fault: Fault::Us, status, message: message.to_owned() }
 }

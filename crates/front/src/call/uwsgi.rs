@@ -10,8 +10,7 @@ use crate::exchange::Exchange;
 
 /// The variables: the operator's lines in order, then every header that no line sets. Values too
 /// long for the coding (65,535 bytes) are left out; the head's limits are far below by default.
-pub fn vars(exchange: &Exchange, call: &UpstreamCall, params: &[UwsgiParam]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(1024);
+pub fn vars(exchange: &Exchange, call: &UpstreamCall, params: &[UwsgiParam], out: &mut Vec<u8>) {
     let mut value = Vec::with_capacity(128);
     for param in params {
         value.clear();
@@ -20,12 +19,11 @@ pub fn vars(exchange: &Exchange, call: &UpstreamCall, params: &[UwsgiParam]) -> 
             continue;
         }
         // What does not fit is left out, see above.
-        let _ = push_var(&mut out, param.name.as_bytes(), &value);
+        let _ = push_var(out, param.name.as_bytes(), &value);
     }
     if call.pass_headers {
-        push_headers(exchange, params, &mut out, &mut value);
+        push_headers(exchange, params, out, &mut value);
     }
-    out
 }
 
 fn push_headers(

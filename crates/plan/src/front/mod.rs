@@ -80,6 +80,9 @@ pub struct FrontPlan {
     /// Some text asks for fields of upstreams' answers (`$upstream_http_NAME`,
     /// `$upstream_cookie_NAME`): they are kept for it.
     pub reads_upstream_fields: bool,
+    /// Some text asks how long upstreams take (`$upstream_response_time` and its like): the clock
+    /// is read for it.
+    pub reads_upstream_times: bool,
 }
 
 /// Process matters of the front.

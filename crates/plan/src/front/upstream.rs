@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{CacheUse, GroupId};
-use crate::{Address, RegexPlan, Template};
+use crate::{Address, HeaderNames, RegexPlan, Template};
 
 /// A group of peers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -137,8 +138,8 @@ pub enum Speak {
         uri: Option<String>,
         /// How many bytes of the normalised URI it replaces.
         prefix_bytes: usize,
-        /// `proxy_set_header` lines, defaults worked out; an empty value sends nothing.
-        set_headers: Vec<(String, Template)>,
+        /// `proxy_set_header` lines, defaults worked out.
+        set_headers: SetHeaders,
         /// `$proxy_host`: host and non-default port as written in `proxy_pass`.
         host: String,
         /// `$proxy_port`.
@@ -149,6 +150,30 @@ pub enum Speak {
         http11: bool,
         /// `proxy_method`.
         method: Option<Template>,
+    },
+}
+
+/// What follows the target in the head of an HTTP request, up to the fields that follow from the
+/// body and the client's own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SetHeaders {
+    /// Pieces, in order; neighbouring lines have been joined.
+    pub pieces: Vec<HeadPiece>,
+    /// What the lines set: the client's fields of these names are not passed on.
+    pub names: HeaderNames,
+}
+
+/// A piece of a head.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HeadPiece {
+    /// Bytes that are the same for every request: whole lines, or the end of one.
+    Lines(Bytes),
+    /// A field whose value has variables in it; an empty value sends nothing.
+    Field {
+        /// Name, colon, blank.
+        start: Bytes,
+        /// The value.
+        value: Template,
     },
 }
 

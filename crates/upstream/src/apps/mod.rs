@@ -176,29 +176,29 @@ impl AppChannels {
     pub(crate) async fn call(
         &self,
         app: u16,
-        written: &Arc<str>,
+        written: Rc<str>,
         call: &UpstreamCall,
         outgoing: Outgoing,
+        trace: &mut CallTrace,
     ) -> Result<Box<Answer>, CallError> {
         let begun = Instant::now();
-        let mut attempt = Attempt::new(written.clone());
+        let mut attempt = Attempt::new(written);
         let result = self.attempt(app, call, outgoing, &mut attempt).await;
         let elapsed = Some(begun.elapsed());
-        match result {
+        let answered = match result {
             Ok((head, body)) => {
                 attempt.status = head.status;
                 attempt.header_time = elapsed;
-                let trace = CallTrace { attempts: vec![attempt] };
-                let body = AnswerBody::app(body, 0, begun);
-                Ok(Box::new(Answer { head, body, trace }))
+                Ok(Box::new(Answer { head, body: AnswerBody::app(body, 0, begun) }))
             }
             Err(failure) => {
                 attempt.status = failure.status();
                 attempt.response_time = elapsed;
-                attempt.error = Some(failure.message.clone());
-                Err(failure.into_error(CallTrace { attempts: vec![attempt] }))
+                Err(failure.into_error())
             }
-        }
+        };
+        trace.push(attempt);
+        answered
     }
 
     async fn attempt(

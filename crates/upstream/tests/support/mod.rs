@@ -15,7 +15,8 @@ use plan::{Address, FrontPlan};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use upstream::{
-    Answer, AppChannels, CallError, Outgoing, OutgoingBody, PeerStates, Piece, Say, Upstreams, Whom,
+    Answer, AppChannels, CallError, CallTrace, Outgoing, OutgoingBody, PeerStates, Piece, Say,
+    Upstreams, Whom,
 };
 
 pub const LONG: Duration = Duration::from_secs(20);
@@ -100,12 +101,26 @@ pub fn group(peers: Vec<Peer>, keepalive: u32) -> Group {
 }
 
 pub fn upstreams(groups: Vec<Group>, apps: AppChannels) -> Upstreams {
-    let plan = FrontPlan { groups, ..FrontPlan::default() };
+    let plan = FrontPlan { groups, reads_upstream_times: true, ..FrontPlan::default() };
     Upstreams::new(PeerStates::new(&plan), apps)
 }
 
 pub fn to_sockets(peers: Vec<Peer>, keepalive: u32) -> Upstreams {
     upstreams(vec![group(peers, keepalive)], AppChannels::new(0))
+}
+
+/// Calls, and does not look at what the trace says.
+pub async fn ask(
+    upstreams: &Upstreams,
+    call: &UpstreamCall,
+    outgoing: Outgoing,
+) -> Result<Box<Answer>, CallError> {
+    upstreams.call(call, outgoing, &mut CallTrace::default()).await
+}
+
+/// How the attempts ended.
+pub fn statuses(trace: &CallTrace) -> Vec<u16> {
+    trace.attempts().map(|attempt| attempt.status).collect()
 }
 
 /// A GET over HTTP/1.1.
