@@ -275,12 +275,7 @@ impl Mailboxes {
     pub fn read_reply(&self, lane: u32, mailbox: u32) -> Option<Vec<u8>> {
         let at = self.mailbox(lane, mailbox);
         let bytes = usize::try_from(self.words.at(at + 2).load(Ordering::Relaxed)).ok()?;
-        if bytes > REPLY_BYTES_MAX {
-            return None;
-        }
-        let mut reply = vec![0; bytes];
-        self.words.copy_out((at + REPLY) * 8, &mut reply);
-        Some(reply)
+        (bytes <= REPLY_BYTES_MAX).then(|| self.words.copied_out((at + REPLY) * 8, bytes))
     }
 
     /// The mailbox is free for the next request.

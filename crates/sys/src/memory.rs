@@ -152,6 +152,24 @@ impl SharedWords {
         }
     }
 
+    /// The `bytes` bytes that begin `at` bytes behind the start; as [`SharedWords::copy_out`], with
+    /// memory of their own.
+    ///
+    /// # Panics
+    /// If there are not so many bytes: the caller's own arithmetic is wrong.
+    pub fn copied_out(&self, at: usize, bytes: usize) -> Vec<u8> {
+        self.check_range(at, bytes);
+        let mut out = Vec::with_capacity(bytes);
+        // SAFETY: as in `copy_in`; the new memory has room for `bytes`.
+        unsafe {
+            let from = self.start.as_ptr().cast::<u8>().add(at);
+            std::ptr::copy_nonoverlapping(from, out.as_mut_ptr(), bytes);
+        }
+        // SAFETY: so many have just been written.
+        unsafe { out.set_len(bytes) };
+        out
+    }
+
     fn check_range(&self, at: usize, bytes: usize) {
         let end = at.checked_add(bytes);
         assert!(end.is_some_and(|end| end <= self.words * 8), "{bytes} bytes at byte {at}");

@@ -18,7 +18,6 @@ mod reply;
 mod slots;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -122,7 +121,8 @@ fn each_mail(mut each: impl FnMut(&App, &Mail, &Inbox)) {
 struct Channels {
     /// Number of this front thread: where replies come.
     thread: u16,
-    apps: RefCell<HashMap<u16, Rc<App>>>,
+    /// By their numbers, which are small and follow one another.
+    apps: RefCell<Vec<Option<Rc<App>>>>,
     slots: Rc<RefCell<Slots>>,
     inbox: Rc<Inbox>,
 }
@@ -153,7 +153,14 @@ impl AppChannels {
                 known.push((Rc::downgrade(&channel), self.0.inbox.clone()));
             }
         });
-        self.0.apps.borrow_mut().insert(app, channel);
+        let mut apps = self.0.apps.borrow_mut();
+        let place = usize::from(app);
+        if apps.len() <= place {
+            apps.resize(place + 1, None);
+        }
+        if let Some(place) = apps.get_mut(place) {
+            *place = Some(channel);
+        }
     }
 
     /// A worker is about to accept: this thread's end of its reply socket. `birth` counts the
@@ -162,14 +169,17 @@ impl AppChannels {
     /// # Errors
     /// The app is not known, or the descriptor cannot be watched.
     pub fn add_worker(&self, app: u16, seat: u32, birth: u32, replies: OwnedFd) -> io::Result<()> {
-        let app = self.0.apps.borrow().get(&app).cloned();
-        let app = app.ok_or(io::ErrorKind::NotFound)?;
+        let app = self.app(app).ok_or(io::ErrorKind::NotFound)?;
         reply::watch_worker(&app, &self.0.inbox, (seat, birth), replies)
     }
 
     /// Whether an app of that number has been added.
     pub fn has_app(&self, app: u16) -> bool {
-        self.0.apps.borrow().contains_key(&app)
+        self.app(app).is_some()
+    }
+
+    fn app(&self, app: u16) -> Option<Rc<App>> {
+        self.0.apps.borrow().get(usize::from(app)).cloned().flatten()
     }
 
     /// Sends a request to any idle worker and returns when the head of the answer has come.
@@ -213,8 +223,7 @@ impl AppChannels {
             let text = "an app of this server is called by uwsgi only";
             return Err(Failure::new(FailureKind::Error, text));
         };
-        let app = self.0.apps.borrow().get(&app).cloned();
-        let app = app.ok_or_else(|| {
+        let app = self.app(app).ok_or_else(|| {
             Failure::new(FailureKind::Error, "the app is not running while connecting to upstream")
         })?;
         let placed = Placed::new(vars.len(), body)?;
