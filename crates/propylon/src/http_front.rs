@@ -174,7 +174,12 @@ fn call(plan: &AppPlan, temp_path: PathBuf) -> UpstreamCall {
     });
     UpstreamCall {
         target: Target::Group(GroupId(0)),
-        speak: Speak::Uwsgi { params: params(), modifier1: 0, modifier2: 0 },
+        speak: Speak::Uwsgi {
+            params: params(),
+            header_params: Vec::new(),
+            modifier1: 0,
+            modifier2: 0,
+        },
         connect_timeout: plan.limits.http_timeout,
         send_timeout: plan.limits.http_timeout,
         read_timeout,

@@ -132,6 +132,34 @@ pub fn push_var(out: &mut Vec<u8>, key: &[u8], value: &[u8]) -> Result<(), TooLo
     Ok(())
 }
 
+/// Appends one variable whose name and value are appended by the caller's functions.
+///
+/// # Errors
+/// If the name or the value is too long; then nothing is appended.
+pub fn push_var_with(
+    out: &mut Vec<u8>,
+    key: impl FnOnce(&mut Vec<u8>),
+    value: impl FnOnce(&mut Vec<u8>),
+) -> Result<(), TooLong> {
+    let before = out.len();
+    push_text(out, key)
+        .and_then(|()| push_text(out, value))
+        .inspect_err(|TooLong| out.truncate(before))
+}
+
+/// A text behind its length, which is known when it is there.
+fn push_text(out: &mut Vec<u8>, text: impl FnOnce(&mut Vec<u8>)) -> Result<(), TooLong> {
+    let length_at = out.len();
+    out.extend_from_slice(&[0; 2]);
+    let start = out.len();
+    text(out);
+    let bytes = u16::try_from(out.len() - start).map_err(|_| TooLong)?;
+    if let Some(length) = out.get_mut(length_at..start) {
+        length.copy_from_slice(&bytes.to_le_bytes());
+    }
+    Ok(())
+}
+
 /// The head of a packet with that many bytes of variables.
 ///
 /// # Errors

@@ -12,7 +12,8 @@ use proto::cgi::{
 };
 use proto::http1::{RequestLimits, RequestReader, scan_request};
 use proto::uwsgi::{
-    Packet, PacketError, TooLong, is_command_variable, next_packet, packet_head, push_var, vars,
+    Packet, PacketError, TooLong, is_command_variable, next_packet, packet_head, push_var,
+    push_var_with, vars,
 };
 use support::Random;
 
@@ -50,6 +51,20 @@ fn a_packet_comes_back_as_it_went_whatever_the_cuts() {
         assert_eq!(read(&bytes, [cut].into_iter()), Ok(Some(whole.clone())));
     }
     assert_eq!(read(&bytes, 0..bytes.len()), Ok(Some(whole)));
+}
+
+#[test]
+fn a_variable_written_in_its_place_is_one_like_any_other_and_a_too_long_one_leaves_nothing() {
+    let mut out = b"before".to_vec();
+    let name = |out: &mut Vec<u8>| out.extend_from_slice(b"NAME");
+    push_var_with(&mut out, name, |out| out.extend_from_slice(b"value")).unwrap();
+    let mut same = b"before".to_vec();
+    push_var(&mut same, b"NAME", b"value").unwrap();
+    assert_eq!(out, same);
+    let long = |out: &mut Vec<u8>| out.extend_from_slice(&[b'x'; 65_536]);
+    assert_eq!(push_var_with(&mut out, name, long), Err(TooLong));
+    assert_eq!(push_var_with(&mut out, long, name), Err(TooLong));
+    assert_eq!(out, same);
 }
 
 #[test]

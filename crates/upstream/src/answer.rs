@@ -11,11 +11,11 @@ use proto::http1::{Chunk, ChunkedDecoder};
 use tokio::time::Instant;
 
 use crate::apps::AppBody;
-use crate::call::Request;
 use crate::error::{During, Failure};
 use crate::exchange::poll_fill;
 use crate::group::Chosen;
 use crate::pool::Connection;
+use crate::request::Request;
 use crate::{CallError, CallTrace};
 
 /// Bytes of a body given out at once at most.
@@ -198,6 +198,8 @@ impl AnswerBody {
             // A request that was not sent to its end leaves the connection in the middle of it.
             if keep_alive && request.is_none() {
                 chosen.keep(connection, sys::clock::coarse_ms());
+            } else {
+                chosen.close(connection);
             }
         }
     }

@@ -1,31 +1,29 @@
 //! A call: one attempt after the other until a peer answers, as `*_next_upstream` allows.
 
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use message::ResponseHead;
-use net::Watch;
+use net::{Stream, Watch};
+use plan::Address;
 use plan::front::UpstreamCall;
 use plan::front::upstream::{NextUpstream, PeerAddress, Speak};
-use proto::http1::ResponseStyle;
-use proto::uwsgi::packet_head;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::CallError;
 use crate::answer::{Answer, AnswerBody, SocketBody};
 use crate::apps::AppChannels;
-use crate::connect::connect;
+use crate::connect::{connect, connect_at_once};
 use crate::error::{Failure, FailureKind};
-use crate::exchange::Progress;
 use crate::group::{Chosen, Group};
-use crate::outgoing::{Outgoing, Say, Whom};
-use crate::peers::{Balancer, PeerStates, Tried};
+use crate::outgoing::{Outgoing, Whom};
+use crate::peers::{BalancedPeer, Balancer, PeerStates};
 use crate::pool::Connection;
+use crate::request::{Request, Times};
 use crate::send::Sender;
 use crate::spares::Spares;
 use crate::trace::{Attempt, CallTrace};
@@ -42,19 +40,6 @@ pub struct Upstreams {
     /// Deadlines of the connections to peers.
     watch: Rc<Watch>,
     sweeper: AbortHandle,
-}
-
-/// What stays the same over the attempts of a call, and how far the last one came. In a box that
-/// one request of the thread leaves to the next.
-#[derive(Debug)]
-pub(crate) struct Request {
-    pub sender: Sender,
-    pub style: ResponseStyle,
-    pub method_is_head: bool,
-    pub progress: Progress,
-    idempotent: bool,
-    client: Option<IpAddr>,
-    tried: Tried,
 }
 
 /// The two ways to an answer.
@@ -133,7 +118,7 @@ impl Upstreams {
             let calling = self.apps.call(app, name.clone(), call, outgoing, trace);
             return Ok(Way::App(Box::pin(calling)));
         }
-        let request = self.spares.place(Request::new(outgoing)?);
+        let request = self.spares.place(Request::new(outgoing, call, &group.balancer)?);
         Ok(Way::Sockets(group, request, trace))
     }
 
@@ -144,21 +129,14 @@ impl Upstreams {
         mut request: Box<Request>,
         trace: &mut CallTrace,
     ) -> Result<Box<Answer>, CallError> {
-        let begun = (!call.next.within.is_zero()).then(Instant::now);
-        let mut tries_left = tries_max(&call.next, &group.balancer);
         loop {
             let now = sys::clock::coarse_ms();
-            let Request { tried, client, .. } = &mut *request;
-            let Some(index) = group.balancer.choose(tried, *client, now) else {
+            let Some(chosen) = Chosen::new(group, &mut request, now) else {
                 return Err(no_live_upstreams(group, trace));
             };
-            let chosen = Chosen::new(group.clone(), index);
-            tries_left = tries_left.saturating_sub(1);
-            let within = begun.is_none_or(|begun| begun.elapsed() < call.next.within);
-            let may_go_on = tries_left != 0 && within;
-            let attempt_begun = self.keeps_times.then(Instant::now);
-            let attempt = self.attempt(&chosen, call, &mut request, attempt_begun, trace);
-            let failure = match attempt.await {
+            let may_go_on = request.may_go_on(&call.next);
+            request.times = Times { begun: self.keeps_times.then(Instant::now), connect: None };
+            let failure = match self.attempt(&chosen, call, &mut request, trace).await {
                 Ok((head, connection)) => {
                     let bad = call.next.statuses.contains(&head.status);
                     // Not to have something, or not to give it, is no fault of the peer.
@@ -171,9 +149,9 @@ impl Upstreams {
                         request.sender.restart();
                         continue;
                     }
-                    let patience = call.read_timeout;
+                    let (begun, patience) = (request.times.begun, call.read_timeout);
                     let body = SocketBody::new(&head, connection, chosen, request, patience);
-                    let body = AnswerBody::socket(body, attempt_begun);
+                    let body = AnswerBody::socket(body, begun);
                     return Ok(Box::new(Answer { head, body }));
                 }
                 Err(failure) => failure,
@@ -193,33 +171,28 @@ impl Upstreams {
     }
 
     /// One attempt with one peer: first over a kept connection, then, if that turns out to be
-    /// dead and repeating is safe, over a fresh one. `begun` is when it began, if its times are
-    /// kept.
+    /// dead and repeating is safe, over a fresh one.
     async fn attempt(
         &self,
         chosen: &Chosen,
         call: &UpstreamCall,
         request: &mut Request,
-        begun: Option<Instant>,
         trace: &mut CallTrace,
     ) -> Result<(ResponseHead, Box<Connection>), Failure> {
-        let elapsed = || begun.map(|begun| begun.elapsed());
-        let mut connect_time = None;
         let result = loop {
-            let mut connection = match chosen.kept_connection(sys::clock::coarse_ms()) {
-                Some(connection) => {
-                    connect_time = begun.and(Some(Duration::ZERO));
-                    connection
-                }
-                // In a box: a call over a kept connection must not be as large as one that waits
-                // here.
-                None => match Box::pin(self.open(chosen, call, &mut request.sender)).await {
-                    Ok(connection) => {
-                        connect_time = elapsed();
-                        connection
-                    }
-                    Err(failure) => break Err(failure),
-                },
+            let opened = match self.connection_at_once(chosen, &mut request.sender) {
+                Some(opened) => opened,
+                // In a box: a call that waits for nothing here must not be as large as one that
+                // does.
+                None => Box::pin(self.open(chosen, call, &mut request.sender)).await,
+            };
+            let mut connection = match opened {
+                Ok(connection) => connection,
+                Err(failure) => break Err(failure),
+            };
+            request.times.connect = match connection.reused {
+                true => request.times.begun.and(Some(Duration::ZERO)),
+                false => request.times.elapsed(),
             };
             match request.exchange(&mut connection, call).await {
                 Ok(head) => break Ok((head, connection)),
@@ -237,21 +210,40 @@ impl Upstreams {
             }
         };
         let mut attempt = Attempt::new(chosen.name());
-        attempt.connect_time = connect_time;
+        attempt.connect_time = request.times.connect;
         attempt.bytes_sent = request.sender.bytes_sent;
         match &result {
             Ok((head, connection)) => {
                 attempt.status = head.status;
-                attempt.header_time = elapsed();
+                attempt.header_time = request.times.elapsed();
                 attempt.bytes_received = connection.reader.head_bytes() as u64;
             }
             Err(failure) => {
                 attempt.status = failure.status();
-                attempt.response_time = elapsed();
+                attempt.response_time = request.times.elapsed();
             }
         }
         trace.push(attempt);
         result
+    }
+
+    /// A kept connection, or one that can be opened without waiting.
+    fn connection_at_once(
+        &self,
+        chosen: &Chosen,
+        sender: &mut Sender,
+    ) -> Option<Result<Box<Connection>, Failure>> {
+        if let Some(kept) = chosen.kept_connection(sys::clock::coarse_ms()) {
+            return Some(Ok(kept));
+        }
+        let peer = chosen.peer();
+        match socket(peer) {
+            Ok(address) => {
+                let opened = connect_at_once(address, &peer.written, sender)?;
+                Some(opened.map(|stream| self.connection(stream)))
+            }
+            Err(failure) => Some(Err(failure)),
+        }
     }
 
     async fn open(
@@ -261,12 +253,12 @@ impl Upstreams {
         sender: &mut Sender,
     ) -> Result<Box<Connection>, Failure> {
         let peer = chosen.peer();
-        let PeerAddress::Socket(address) = &peer.address else {
-            let text = "an app of this server cannot share a group with other peers";
-            return Err(Failure::new(FailureKind::Error, text));
-        };
-        let stream = connect(address, &peer.written, call.connect_timeout, sender).await?;
-        Ok(Connection::new(stream, self.watch.join()))
+        let stream = connect(socket(peer)?, &peer.written, call.connect_timeout, sender).await?;
+        Ok(self.connection(stream))
+    }
+
+    fn connection(&self, stream: Stream) -> Box<Connection> {
+        Connection::new(stream, self.watch.join(), self.spares.inbox())
     }
 }
 
@@ -276,41 +268,13 @@ impl Drop for Upstreams {
     }
 }
 
-impl Request {
-    fn new(outgoing: Outgoing) -> Result<Request, Failure> {
-        let Outgoing { say, body, method_is_head, idempotent, client, .. } = outgoing;
-        let (head, style) = match say {
-            Say::Http { head } => (head, ResponseStyle::Http),
-            Say::Uwsgi { mut vars, modifier1, modifier2 } => {
-                let start = packet_head(modifier1, modifier2, vars.len()).map_err(|_| {
-                    let text = format!("uwsgi request is too big: {}", vars.len());
-                    Failure::new(FailureKind::TooLarge, text)
-                })?;
-                vars.splice(..0, start);
-                (vars, ResponseStyle::Cgi)
-            }
-        };
-        Ok(Request {
-            sender: Sender::new(head, body, style == ResponseStyle::Http),
-            style,
-            method_is_head,
-            progress: Progress::default(),
-            idempotent,
-            client,
-            tried: Tried::default(),
-        })
-    }
-
-    /// Whether the request may go to another peer. What was surely not sent may always.
-    fn may_repeat(&self, next: &NextUpstream, unsent: bool) -> bool {
-        self.sender.can_restart() && (unsent || self.idempotent || next.non_idempotent)
-    }
-}
-
-fn tries_max(next: &NextUpstream, balancer: &Balancer) -> usize {
-    match next.tries as usize {
-        0 => balancer.tries,
-        tries => tries.min(balancer.tries),
+fn socket(peer: &BalancedPeer) -> Result<&Address, Failure> {
+    match &peer.address {
+        PeerAddress::Socket(address) => Ok(address),
+        PeerAddress::App(_) => {
+            let text = "an app of this server cannot share a group with other peers";
+            Err(Failure::new(FailureKind::Error, text))
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use plan::Address;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{sleep, timeout};
 
-use crate::error::{During, Failure, FailureKind};
+use crate::error::{During, Failure};
 use crate::send::Sender;
 
 /// First and longest pause while a Unix socket's backlog is full: the kernel refuses at once
@@ -18,32 +18,38 @@ use crate::send::Sender;
 const BACKLOG_PAUSE_FIRST: Duration = Duration::from_millis(1);
 const BACKLOG_PAUSE_MAX: Duration = Duration::from_millis(50);
 
-/// Connects within `patience`. `written` is the peer's address as the user wrote it. Where that
-/// can be done at once, the beginning of the request is sent before anything else: a peer that
-/// accepts before the request is there goes to sleep once more.
+/// Connects, if that takes no waiting: to a Unix socket whose backlog has room. `written` is the
+/// peer's address as the user wrote it. The beginning of the request is sent before anything
+/// else: a peer that accepts before the request is there goes to sleep once more.
+pub(crate) fn connect_at_once(
+    address: &Address,
+    written: &str,
+    sender: &mut Sender,
+) -> Option<Result<Stream, Failure>> {
+    match open_unix(&unix_name(address)?, sender) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+        opened => Some(opened.map_err(|error| not_connected(written, &error))),
+    }
+}
+
+/// Connects within `patience`, where [`connect_at_once`] could not.
 pub(crate) async fn connect(
     address: &Address,
     written: &str,
     patience: Duration,
     sender: &mut Sender,
 ) -> Result<Stream, Failure> {
-    let at_once = unix_name(address).map(|name| open_unix(&name, sender));
-    let opened = match at_once {
-        Some(Err(error)) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
-        Some(Ok(stream)) => Ok(stream),
-        // In a box: a call over a kept connection must not be as large as one that waits here.
-        _ => match Box::pin(timeout(patience, open(address, sender))).await {
-            Ok(opened) => opened,
-            Err(_) => {
-                let failure = Failure::timed_out(During::Connecting);
-                return Err(Failure { nothing_received: true, ..failure });
-            }
-        },
-    };
-    opened
-        .map_err(|error| Failure::connect(written, &error))
-        .map_err(|failure| Failure { nothing_received: true, ..failure })
-        .inspect_err(|failure| debug_assert!(failure.kind != FailureKind::InvalidHead))
+    match timeout(patience, open(address, sender)).await {
+        Ok(opened) => opened.map_err(|error| not_connected(written, &error)),
+        Err(_) => {
+            let failure = Failure::timed_out(During::Connecting);
+            Err(Failure { nothing_received: true, ..failure })
+        }
+    }
+}
+
+fn not_connected(written: &str, error: &io::Error) -> Failure {
+    Failure { nothing_received: true, ..Failure::connect(written, error) }
 }
 
 async fn open(address: &Address, sender: &mut Sender) -> io::Result<Stream> {

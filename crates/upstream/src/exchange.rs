@@ -11,9 +11,9 @@ use std::time::Duration;
 use message::ResponseHead;
 use plan::front::UpstreamCall;
 
-use crate::call::Request;
 use crate::error::{During, Failure, FailureKind};
 use crate::pool::Connection;
+use crate::request::Request;
 use crate::send::{SendFailure, Sender};
 
 /// Bytes read at once.

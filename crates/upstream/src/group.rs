@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use plan::front::upstream::PeerAddress;
 
-use crate::call::Request;
 use crate::peers::{BalancedPeer, Balancer};
 use crate::pool::{Connection, Pool};
+use crate::request::Request;
 use crate::spares::Spares;
 
 /// What all threads know about a group, and what this one has of it.
@@ -56,9 +56,10 @@ impl Group {
 }
 
 impl Chosen {
-    /// The peer that [`Balancer::choose`] gave.
-    pub fn new(group: Rc<Group>, index: usize) -> Chosen {
-        Chosen { group, index }
+    /// A peer for the next attempt of a request; `None` if nobody is live.
+    pub fn new(group: &Rc<Group>, request: &mut Request, now: u64) -> Option<Chosen> {
+        let index = group.balancer.choose(&mut request.tried, request.client, now)?;
+        Some(Chosen { group: group.clone(), index })
     }
 
     pub fn peer(&self) -> &BalancedPeer {
@@ -90,6 +91,11 @@ impl Chosen {
         }
         self.group.spares.put(request);
         None
+    }
+
+    /// Closes a connection whose answer has been read.
+    pub fn close(&self, connection: Box<Connection>) {
+        self.group.spares.put_inbox(connection.inbox);
     }
 
     /// Keeps a connection to the peer for its next request.

@@ -2,10 +2,11 @@
 //! protocol.
 //!
 //! Rooms: `peers` (who is chosen: a policy without clock and sockets), `group` (a group as this
-//! thread uses it), `pool` (its idle connections), `connect`, `send` (a request on its way out),
-//! `exchange` (one attempt with one peer), `call` (attempts until one answers), `answer` (body
-//! pieces), `spares` (memory that is used again), `apps` (the private channel to our own
-//! workers), `trace` (what the `$upstream_*` variables say), `error`.
+//! thread uses it), `pool` (its idle connections), `connect`, `request` (what is known about a
+//! request over its attempts), `send` (it on its way out), `exchange` (one attempt with one
+//! peer), `call` (attempts until one answers), `answer` (body pieces), `spares` (memory that is
+//! used again), `apps` (the private channel to our own workers), `trace` (what the `$upstream_*`
+//! variables say), `error`.
 //!
 //! Invariants: everything but [`PeerStates`] belongs to one thread and its runtime (a `LocalSet`
 //! must be running); an answer that ends before its announced end is an error, never a short
@@ -21,6 +22,7 @@ mod group;
 mod outgoing;
 mod peers;
 mod pool;
+mod request;
 mod send;
 mod spares;
 mod trace;

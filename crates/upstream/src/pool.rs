@@ -1,7 +1,6 @@
 //! Connections of this thread that wait for their next request.
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
 
 use bytes::BytesMut;
 use net::{Stream, Watched};
@@ -26,10 +25,10 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub fn new(stream: Stream, watched: Watched) -> Box<Connection> {
+    pub fn new(stream: Stream, watched: Watched, inbox: BytesMut) -> Box<Connection> {
         Box::new(Connection {
             stream,
-            inbox: BytesMut::new(),
+            inbox,
             requests: 1,
             reused: false,
             reader: ResponseReader::new(ResponseStyle::Http),
@@ -52,10 +51,10 @@ impl Connection {
     }
 }
 
-/// Idle connections to the peers of one group, most recently used first.
+/// Idle connections to the peers of one group, most recently used last.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
-    idle: RefCell<VecDeque<Idle>>,
+    idle: RefCell<Vec<Idle>>,
 }
 
 #[derive(Debug)]
@@ -71,8 +70,8 @@ impl Pool {
     pub fn take(&self, group: &Balancer, peer: usize, now: u64) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
         loop {
-            let found = idle.iter().position(|idle| idle.peer == peer)?;
-            let Idle { mut connection, since, .. } = idle.remove(found)?;
+            let found = idle.iter().rposition(|idle| idle.peer == peer)?;
+            let Idle { mut connection, since, .. } = idle.remove(found);
             let stale = now.saturating_sub(since) >= group.keepalive_timeout_ms;
             if !stale && connection.is_quiet() {
                 connection.requests += 1;
@@ -92,9 +91,9 @@ impl Pool {
         }
         let mut idle = self.idle.borrow_mut();
         if idle.len() >= group.keepalive {
-            idle.pop_back();
+            idle.remove(0);
         }
-        idle.push_front(Idle { connection, peer, since: now });
+        idle.push(Idle { connection, peer, since: now });
     }
 
     /// Closes connections that have been idle for longer than the group allows, or have ended.

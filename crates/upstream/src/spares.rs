@@ -3,7 +3,9 @@
 
 use std::cell::RefCell;
 
-use crate::call::Request;
+use bytes::BytesMut;
+
+use crate::request::Request;
 
 /// Pieces of each kind that wait; more are freed.
 const SPARES_MAX: usize = 64;
@@ -16,9 +18,13 @@ const BUFFER_BYTES_MAX: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Spares {
     /// Invariant: these are over; nothing is sent or waited for.
+    #[expect(clippy::vec_box, reason = "the boxes are what is kept")]
     requests: RefCell<Vec<Box<Request>>>,
     /// Invariant: empty.
     buffers: RefCell<Vec<Vec<u8>>>,
+    /// Of connections that were closed. Pieces of the last answer may still be under way: until
+    /// they are gone their room is not used again.
+    inboxes: RefCell<Vec<BytesMut>>,
 }
 
 impl Spares {
@@ -26,6 +32,20 @@ impl Spares {
     pub fn buffer(&self) -> Vec<u8> {
         let spare = self.buffers.borrow_mut().pop();
         spare.unwrap_or_else(|| Vec::with_capacity(BUFFER_BYTES))
+    }
+
+    /// Room for what a connection receives.
+    pub fn inbox(&self) -> BytesMut {
+        self.inboxes.borrow_mut().pop().unwrap_or_default()
+    }
+
+    /// Takes back the room of a connection that is closed.
+    pub fn put_inbox(&self, mut inbox: BytesMut) {
+        inbox.clear();
+        let mut inboxes = self.inboxes.borrow_mut();
+        if inboxes.len() < SPARES_MAX {
+            inboxes.push(inbox);
+        }
     }
 
     /// Gives a request its place.

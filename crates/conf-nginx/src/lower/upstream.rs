@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use plan::front::upstream::{Balance, NextUpstream, Redirect, Speak, Target, UpstreamCall};
+use plan::front::upstream::{
+    Balance, NextUpstream, Redirect, Speak, Target, UpstreamCall, UwsgiParam,
+};
 use plan::front::{CacheId, CacheUse, GroupId};
 use plan::{Part, Template, Variable};
 
@@ -186,6 +188,7 @@ fn speak(pass: &PassDraft, settings: &Exchange, site: &SiteKind) -> Speak {
     match &pass.speak {
         SpeakDraft::Uwsgi => Speak::Uwsgi {
             params: settings.params.clone().unwrap_or_default(),
+            header_params: header_params(settings.params.as_deref().unwrap_or_default()),
             modifier1: settings.modifier1.unwrap_or(0),
             modifier2: settings.modifier2.unwrap_or(0),
         },
@@ -205,6 +208,11 @@ fn speak(pass: &PassDraft, settings: &Exchange, site: &SiteKind) -> Speak {
             }
         }
     }
+}
+
+fn header_params(params: &[UwsgiParam]) -> Vec<String> {
+    let names = params.iter().filter_map(|param| param.name.strip_prefix("HTTP_"));
+    names.map(str::to_owned).collect()
 }
 
 fn hidden(settings: &Exchange, is_uwsgi: bool) -> Vec<String> {

@@ -106,8 +106,11 @@ fn outgoing(
     let body = outgoing_body(exchange, call, pump);
     let mut said = exchange.active.upstreams.buffer();
     let say = match &call.speak {
-        Speak::Uwsgi { params, modifier1, modifier2 } => {
-            uwsgi::vars(exchange, call, params, &mut said);
+        Speak::Uwsgi { params, header_params, modifier1, modifier2 } => {
+            uwsgi::push_params(exchange, params, &mut said);
+            if call.pass_headers {
+                uwsgi::push_headers(exchange, header_params, &mut said);
+            }
             Say::Uwsgi { vars: said, modifier1: *modifier1, modifier2: *modifier2 }
         }
         Speak::Http { .. } => {

@@ -127,6 +127,9 @@ pub enum Speak {
     Uwsgi {
         /// `uwsgi_param` lines, in order.
         params: Vec<UwsgiParam>,
+        /// Which of their names begin with `HTTP_`, without that: the client's fields that would
+        /// have these names are not passed on.
+        header_params: Vec<String>,
         /// `uwsgi_modifier1`.
         modifier1: u8,
         /// `uwsgi_modifier2`.

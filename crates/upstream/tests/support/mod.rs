@@ -38,7 +38,12 @@ pub fn run(test: impl Future<Output = ()>) {
 pub fn call() -> UpstreamCall {
     UpstreamCall {
         target: Target::Group(GroupId(0)),
-        speak: Speak::Uwsgi { params: Vec::new(), modifier1: 0, modifier2: 0 },
+        speak: Speak::Uwsgi {
+            params: Vec::new(),
+            header_params: Vec::new(),
+            modifier1: 0,
+            modifier2: 0,
+        },
         connect_timeout: LONG,
         send_timeout: LONG,
         read_timeout: LONG,
