@@ -142,8 +142,8 @@ async fn fetch(
     if let Some(object) = stale.as_ref().filter(|_| rules.revalidate) {
         let head = object.head();
         exchange.revalidate = Some(Revalidate {
-            modified: head.header(KnownHeader::LastModified).cloned(),
-            tag: head.header(KnownHeader::ETag).cloned(),
+            modified: head.header(KnownHeader::LastModified).map(Bytes::copy_from_slice),
+            tag: head.header(KnownHeader::ETag).map(Bytes::copy_from_slice),
         });
     }
     let method = exchange.method;
@@ -261,8 +261,8 @@ fn serve(exchange: &mut Exchange, call: &UpstreamCall, object: Object) -> Outcom
 /// A stored answer is judged here, and cut into ranges if its upstream would have done that.
 fn admit_ranges(response: &mut Response) {
     response.judged = true;
-    response.ranges = response.header(KnownHeader::AcceptRanges).is_some();
-    response.remove(KnownHeader::AcceptRanges);
+    response.ranges = response.headers.has(KnownHeader::AcceptRanges);
+    response.headers.remove(KnownHeader::AcceptRanges);
 }
 
 fn any_true(templates: &[Template], exchange: &Exchange) -> bool {

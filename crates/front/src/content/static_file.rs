@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 
 use bytes::Bytes;
-use message::{Header, KnownHeader, Method};
+use message::{KnownHeader, Method};
 use plan::front::LogLevel;
 use plan::front::location::Precompressed;
 
@@ -82,8 +82,7 @@ fn file(exchange: &mut Exchange, path: &[u8], metadata: &Metadata, body: Body) -
         && let Some((metadata, body)) = precompressed(exchange, path)
     {
         describe(&mut response, &metadata, body, location.manners.etag);
-        let encoding = Header::known(KnownHeader::ContentEncoding, Bytes::from_static(b"gzip"));
-        response.headers.push(encoding);
+        response.headers.push(KnownHeader::ContentEncoding, "gzip");
         response.vary_encoding = location.gzip.vary;
     } else {
         describe(&mut response, metadata, body, location.manners.etag);
@@ -101,8 +100,8 @@ fn describe(response: &mut Response, metadata: &Metadata, body: Body, etag: bool
     response.ranges = true;
     response.body = body;
     if etag {
-        let tag = Bytes::from(format!("\"{:x}-{:x}\"", metadata.mtime(), metadata.len()));
-        response.headers.push(Header::known(KnownHeader::ETag, tag));
+        let tag = format!("\"{:x}-{:x}\"", metadata.mtime(), metadata.len());
+        response.headers.push(KnownHeader::ETag, tag);
     }
 }
 

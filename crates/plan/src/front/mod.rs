@@ -8,6 +8,7 @@
 //! `uwsgi_pass`), [`cache`], [`log`], [`rewrite`], [`tls`].
 
 pub mod cache;
+mod header_names;
 pub mod http;
 pub mod location;
 pub mod log;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use cache::{CacheUse, CacheZone};
+pub use header_names::HeaderNames;
 pub use http::{ListenPlan, LocationTree, ServerName, ServerPlan};
 pub use location::{Handler, LocationPlan};
 pub use log::{AccessLog, ErrorLog, LogFormat, LogLevel, LogTarget};

@@ -34,12 +34,13 @@ pub(super) fn any(bytes: &[u8], class: u8) -> bool {
     bytes.iter().any(|&byte| is(byte, class))
 }
 
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
 /// Whether some byte is a control; the tab counts as one. Eight bytes at a time: this looks at
 /// every byte of every request.
 #[inline]
 pub(super) fn any_control(bytes: &[u8]) -> bool {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
     let (words, rest) = bytes.as_chunks::<8>();
     let mut found = 0;
     for word in words {
@@ -49,6 +50,37 @@ pub(super) fn any_control(bytes: &[u8]) -> bool {
         found |= below_space | (delete.wrapping_sub(ONES) & !delete);
     }
     found & HIGH != 0 || rest.iter().any(|&byte| byte < 0x20 || byte == 0x7f)
+}
+
+/// The first byte below the space: what ends a line is among these. Eight bytes at a time.
+#[inline]
+pub(super) fn find_below_space(bytes: &[u8]) -> Option<usize> {
+    let below = |word: u64| word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+    find(bytes, below, |byte| byte < 0x20)
+}
+
+/// The first byte like `wanted`. For texts of which few bytes are looked at; eight at a time.
+#[inline]
+pub(super) fn find_byte(bytes: &[u8], wanted: u8) -> Option<usize> {
+    let same = |word: u64| {
+        let word = word ^ (ONES * u64::from(wanted));
+        word.wrapping_sub(ONES) & !word & HIGH
+    };
+    find(bytes, same, |byte| byte == wanted)
+}
+
+/// `marks` marks bytes of a word; of the marks the lowest is right.
+#[inline]
+fn find(bytes: &[u8], marks: impl Fn(u64) -> u64, is_wanted: impl Fn(u8) -> bool) -> Option<usize> {
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let marks = marks(u64::from_le_bytes(*word));
+        if marks != 0 {
+            return Some(index * 8 + marks.trailing_zeros() as usize / 8);
+        }
+    }
+    let found = rest.iter().position(|&byte| is_wanted(byte))?;
+    Some(words.len() * 8 + found)
 }
 
 /// `bytes` without blanks and tabs at both ends, as a range of `bytes`.
@@ -135,6 +167,22 @@ mod tests {
                 bytes[at] = byte;
                 let control = byte < 0x20 || byte == 0x7f;
                 assert_eq!(any_control(&bytes), control, "{byte} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_of_several_is_found_wherever_it_stands() {
+        for byte in 0..=255u8 {
+            for at in 0..20 {
+                let mut bytes = [0xe1; 20];
+                bytes[at] = byte;
+                assert_eq!(find_below_space(&bytes), (byte < 0x20).then_some(at), "{byte} at {at}");
+                let first = if byte == 0xe1 { 0 } else { at };
+                bytes[at..].fill(byte);
+                assert_eq!(find_byte(&bytes, byte), Some(first), "{byte} at {at}");
+                let other = (byte ^ 1 == 0xe1 && at > 0).then_some(0);
+                assert_eq!(find_byte(&bytes, byte ^ 1), other, "{byte} at {at}");
             }
         }
     }
