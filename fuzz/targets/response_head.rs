@@ -11,7 +11,7 @@ fuzz_target!(|input: (bool, &[u8])| {
     let mut buffer = BytesMut::from(input.1);
     if let Ok(Some(head)) = ResponseReader::new(style).next_head(&mut buffer, false, 4096) {
         assert!((100..=999).contains(&head.status));
-        for header in &head.headers {
+        for header in head.headers.iter() {
             assert!(!header.value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)));
         }
     }

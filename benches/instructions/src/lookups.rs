@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use cache::{CacheKey, Hash, Index, Times, Weighed};
-use message::{BodyLength, Header, ResponseHead};
+use message::{BodyLength, ResponseHead};
 use net::store::{Fill, Lookup, Now, Store};
 use plan::front::{CacheZone, ServerId};
 use route::Router;
@@ -93,7 +93,7 @@ fn key() -> CacheKey {
 
 fn fill(store: &Store, key: &CacheKey) -> Option<()> {
     let mut head = ResponseHead::new(200, BodyLength::Length(5));
-    head.push(Header::new("Content-Type", "text/html; charset=utf-8"));
+    head.headers.push_named("Content-Type", "text/html; charset=utf-8");
     let valid_until_unix_ms = NOW.unix_ms + 60_000;
     let times = Times { stored_unix_ms: NOW.unix_ms, valid_until_unix_ms, ..Times::default() };
     let Fill::Leader(mut filler) = store.begin_fill(key, &(), None, NOW) else { return None };

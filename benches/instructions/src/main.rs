@@ -18,7 +18,7 @@ const CASES: &[Case] = &[
     ("request head read", codecs::request_head_read),
     ("request head written", codecs::request_head_written),
     ("response head read", codecs::response_head_read),
-    ("response head written", codecs::response_head_written),
+    ("response fields written", codecs::response_fields_written),
     ("environ as CGI variables", codecs::cgi_variables),
     ("uwsgi packet read", codecs::uwsgi_packet_read),
     ("16 chunks of 100 bytes decoded", codecs::chunks_decoded),

@@ -60,7 +60,7 @@ pub fn lifetime(
     rules: &CacheUse,
     now_unix_ms: u64,
 ) -> Result<Times, NotStored> {
-    if !ignore.set_cookie && head.header(KnownHeader::SetCookie).is_some() {
+    if !ignore.set_cookie && head.headers.has(KnownHeader::SetCookie) {
         return Err(NotStored::SetsCookie);
     }
     if !ignore.vary {
@@ -88,8 +88,8 @@ pub fn lifetime(
 /// The names in all Vary fields, lower case, joined by commas; empty if there are none.
 pub fn vary_names(head: &ResponseHead) -> String {
     let mut names: Vec<String> = Vec::new();
-    for header in head.headers.iter().filter(|header| header.known == KnownHeader::Vary) {
-        let text = String::from_utf8_lossy(&header.value).to_ascii_lowercase();
+    for value in head.headers.get_all(KnownHeader::Vary) {
+        let text = String::from_utf8_lossy(value).to_ascii_lowercase();
         let fields = text.split(',').map(str::trim).filter(|name| !name.is_empty());
         names.extend(fields.map(str::to_owned));
     }
@@ -159,9 +159,8 @@ struct CacheControl {
 impl CacheControl {
     fn of(head: &ResponseHead) -> CacheControl {
         let mut control = CacheControl::default();
-        for header in head.headers.iter().filter(|header| header.known == KnownHeader::CacheControl)
-        {
-            for directive in header.value.split(|byte| *byte == b',') {
+        for value in head.headers.get_all(KnownHeader::CacheControl) {
+            for directive in value.split(|byte| *byte == b',') {
                 control.add(directive.trim_ascii());
             }
         }

@@ -25,7 +25,7 @@ pub fn judge(head: &RequestHead, response: &Response, since: IfModifiedSince) ->
     {
         return Verdict::PreconditionFailed;
     }
-    let tag = response.header(KnownHeader::ETag).map(|tag| tag.as_ref());
+    let tag = response.headers.get(KnownHeader::ETag);
     if let Some(value) = head.header(KnownHeader::IfMatch)
         && !tag_in_list(value, tag, false)
     {

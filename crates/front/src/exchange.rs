@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use message::{Header, KnownHeader, Method, RequestHead, Slice};
+use message::{Headers, KnownHeader, Method, RequestHead, Slice};
 use net::Peer;
 use plan::front::{LocationId, LocationPlan, LogLevel, ServerId, ServerPlan};
 use route::Captures;
@@ -57,7 +57,7 @@ pub struct Sent {
     /// Compression ratio times 100, if compressed.
     pub gzip_ratio: Option<u64>,
     /// Fields of the head.
-    pub headers: Vec<Header>,
+    pub headers: Headers,
     /// Whether the response went out whole.
     pub complete: bool,
 }
@@ -68,7 +68,7 @@ pub struct UpstreamFacts {
     /// Peers tried.
     pub trace: CallTrace,
     /// Fields of the last answer, before anything was hidden.
-    pub headers: Vec<Header>,
+    pub headers: Headers,
     /// `$upstream_cache_status`.
     pub cache_status: Option<&'static str>,
 }
@@ -95,7 +95,7 @@ pub struct Kept {
     /// Its Content-Type.
     pub content_type: Option<Bytes>,
     /// The others, in order.
-    pub headers: Vec<Header>,
+    pub headers: Headers,
 }
 
 /// A text of a request: a piece of its head as long as it can be used as it came.

@@ -1,7 +1,7 @@
 //! From a response to bytes on the wire and a line in the log.
 
 use bytes::Bytes;
-use message::{Header, KnownHeader, Version};
+use message::{Headers, KnownHeader, Version};
 use plan::front::{Handler, LogLevel};
 
 use crate::conditional::{self, Verdict};
@@ -11,7 +11,7 @@ use crate::outflow::{Flown, Outflow, Waiting};
 use crate::phases::{self, Next, Outcome};
 use crate::ranges;
 use crate::relay::Body;
-use crate::response::{Framing, Response};
+use crate::response::{Framing, Response, decimal};
 use crate::wire::{Wire, WireEnd};
 
 /// Bodies up to this size are copied behind the head instead of being a piece of their own.
@@ -42,8 +42,7 @@ pub fn filter(exchange: &mut Exchange, mut response: Box<Response>) -> Box<Respo
     headers::apply(exchange, &mut response);
     headers::apply_charset(exchange, &mut response);
     if exchange.overloaded && response.status == 503 {
-        let (name, value) = (Bytes::from_static(b"Retry-After"), Bytes::from_static(b"1"));
-        response.headers.push(Header::new(name, value));
+        response.headers.push(KnownHeader::RetryAfter, "1");
     }
     if location.gzip.on {
         let agent = exchange.header(KnownHeader::UserAgent).unwrap_or(&[]);
@@ -53,7 +52,7 @@ pub fn filter(exchange: &mut Exchange, mut response: Box<Response>) -> Box<Respo
     }
     if !ranges::apply(&exchange.head, &mut response, manners.max_ranges) {
         let mut page = instead(exchange, 416);
-        page.headers.append(&mut response.headers);
+        page.headers.append(&response.headers);
         headers::apply(exchange, &mut page);
         headers::apply_charset(exchange, &mut page);
         return page;
@@ -80,12 +79,12 @@ fn instead(exchange: &mut Exchange, status: u16) -> Box<Response> {
 fn not_modified(response: &mut Response) {
     response.status = 304;
     response.reason = Bytes::new();
-    response.content_type = None;
+    response.set_content_type(None);
     response.length = None;
     response.ranges = false;
     response.body = Body::Empty;
-    response.remove(KnownHeader::AcceptRanges);
-    response.remove(KnownHeader::ContentEncoding);
+    response.headers.remove(KnownHeader::AcceptRanges);
+    response.headers.remove(KnownHeader::ContentEncoding);
 }
 
 /// Adds what the answer said that led here. Another upstream and our own error pages know
@@ -93,9 +92,9 @@ fn not_modified(response: &mut Response) {
 fn with_kept(handler: &Handler, response: &mut Response, mut kept: Kept) {
     let ours = matches!(handler, Handler::Static) && response.status < 300;
     if ours && kept.content_type.is_some() {
-        response.content_type = kept.content_type;
+        response.set_content_type(kept.content_type);
     }
-    kept.headers.append(&mut response.headers);
+    kept.headers.append(&response.headers);
     response.headers = kept.headers;
 }
 
@@ -191,20 +190,19 @@ async fn small(wire: &mut Wire, exchange: &mut Exchange, out: &mut Vec<u8>, body
 }
 
 /// Fields for `$sent_http_NAME`, only gathered if anybody could ask.
-fn sent_headers(exchange: &Exchange, response: &mut Response) -> Vec<message::Header> {
+fn sent_headers(exchange: &Exchange, response: &mut Response) -> Headers {
     if exchange.location().access_logs.is_empty() {
-        return Vec::new();
+        return Headers::default();
     }
     let mut headers = std::mem::take(&mut response.headers);
     if let Some(content_type) = &response.content_type {
-        headers.push(message::Header::known(KnownHeader::ContentType, content_type.clone()));
+        headers.push(KnownHeader::ContentType, content_type);
     }
     if let Some(location) = &response.location {
-        headers.push(message::Header::known(KnownHeader::Location, location.clone()));
+        headers.push(KnownHeader::Location, location);
     }
     if let Some(length) = response.length {
-        let text = Bytes::from(length.to_string());
-        headers.push(message::Header::known(KnownHeader::ContentLength, text));
+        headers.push_with(KnownHeader::ContentLength, |out| decimal(out, length));
     }
     headers
 }
@@ -234,7 +232,7 @@ fn waiting(exchange: &Exchange, response: &Response, body: &Body) -> Waiting {
 /// Events are for now: nobody who makes them wants them to wait for the next ones.
 fn is_event_stream(response: &Response) -> bool {
     let kind = b"text/event-stream";
-    let start = response.content_type.as_ref().and_then(|it| it.get(..kind.len()));
+    let start = response.content_type().and_then(|it| it.get(..kind.len()));
     start.is_some_and(|start| start.eq_ignore_ascii_case(kind))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use message::{Header, KnownHeader, RequestHead};
+use message::{Headers, KnownHeader, RequestHead};
 
 use crate::clock::parse_http_date;
 use crate::relay::{Body, Part};
@@ -27,22 +27,21 @@ pub fn apply(head: &RequestHead, response: &mut Response, ranges_max: Option<u32
     if response.status != 200 || !response.ranges {
         return true;
     }
-    let accept = Header::known(KnownHeader::AcceptRanges, Bytes::from_static(b"bytes"));
     let range = head.header(KnownHeader::Range).filter(|_| ranges_max != Some(0));
     let Some(range) = range.filter(|_| if_range_holds(head, response)) else {
-        response.push_unless_none(accept, ranges_max);
+        response.accept_ranges(ranges_max);
         return true;
     };
     match parse(range, length, ranges_max.unwrap_or(u32::MAX)) {
-        Asked::Whole => response.push_unless_none(accept, ranges_max),
+        Asked::Whole => response.accept_ranges(ranges_max),
         Asked::Nothing => {
-            let value = Bytes::from(format!("bytes */{length}"));
-            response.headers = vec![Header::known(KnownHeader::ContentRange, value)];
+            response.headers = Headers::default();
+            response.headers.push(KnownHeader::ContentRange, format!("bytes */{length}"));
             return false;
         }
         Asked::Pieces(pieces) => {
             // A whole answer that names a range all the same must not name two.
-            response.remove(KnownHeader::ContentRange);
+            response.headers.remove(KnownHeader::ContentRange);
             match pieces.as_slice() {
                 [(start, end)] => single(response, *start, *end, length),
                 _ => several(response, &pieces, length),
@@ -53,9 +52,10 @@ pub fn apply(head: &RequestHead, response: &mut Response, ranges_max: Option<u32
 }
 
 impl Response {
-    fn push_unless_none(&mut self, accept: Header, ranges_max: Option<u32>) {
+    /// Says that ranges of it may be asked for, if any may.
+    fn accept_ranges(&mut self, ranges_max: Option<u32>) {
         if ranges_max != Some(0) {
-            self.headers.push(accept);
+            self.headers.push(KnownHeader::AcceptRanges, "bytes");
         }
     }
 }
@@ -64,7 +64,7 @@ impl Response {
 fn if_range_holds(head: &RequestHead, response: &Response) -> bool {
     let Some(value) = head.header(KnownHeader::IfRange) else { return true };
     if value.starts_with(b"\"") || value.starts_with(b"W/") {
-        return response.header(KnownHeader::ETag).is_some_and(|tag| tag == value);
+        return response.headers.get(KnownHeader::ETag) == Some(value);
     }
     response.modified().is_some() && parse_http_date(value) == response.modified()
 }
@@ -129,8 +129,8 @@ fn single(response: &mut Response, start: u64, end: u64, length: u64) {
     response.status = 206;
     response.reason = Bytes::new();
     response.length = Some(end - start);
-    let value = Bytes::from(format!("bytes {start}-{}/{length}", end - 1));
-    response.headers.push(Header::known(KnownHeader::ContentRange, value));
+    let value = format!("bytes {start}-{}/{length}", end - 1);
+    response.headers.push(KnownHeader::ContentRange, value);
     let body = std::mem::replace(&mut response.body, Body::Empty);
     response.body = body.slice(start, end - start);
 }
@@ -145,7 +145,7 @@ fn several(response: &mut Response, pieces: &[(u64, u64)], length: u64) {
         head.extend_from_slice(b"\r\n--");
         head.extend_from_slice(boundary.as_bytes());
         head.extend_from_slice(b"\r\n");
-        if let Some(content_type) = &response.content_type {
+        if let Some(content_type) = response.content_type() {
             head.extend_from_slice(b"Content-Type: ");
             head.extend_from_slice(content_type);
             if let Some(charset) = &response.charset {
@@ -174,7 +174,8 @@ fn several(response: &mut Response, pieces: &[(u64, u64)], length: u64) {
     response.reason = Bytes::new();
     response.length = Some(total);
     response.charset = None;
-    response.content_type = Some(Bytes::from(format!("multipart/byteranges; boundary={boundary}")));
+    let content_type = format!("multipart/byteranges; boundary={boundary}");
+    response.set_content_type(Some(Bytes::from(content_type)));
     response.body = Body::Parts(parts);
 }
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use bytes::Bytes;
-use message::{Header, KnownHeader};
+use message::KnownHeader;
 use route::escape::{Escape, escape};
 
 use crate::exchange::Exchange;
@@ -29,7 +29,7 @@ pub fn set_location(exchange: &Exchange, response: &mut Response, location: Byte
     let location = location.slice(..end.unwrap_or(location.len()));
     let manners = &exchange.location().manners;
     if !location.starts_with(b"/") || !manners.absolute_redirect {
-        response.headers.insert(0, Header::known(KnownHeader::Location, location));
+        response.headers.push_front(KnownHeader::Location, location);
         return;
     }
     let security = &exchange.client.security;

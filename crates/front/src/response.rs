@@ -4,7 +4,7 @@
 use std::io::Write;
 
 use bytes::Bytes;
-use message::{Header, KnownHeader};
+use message::{Headers, KnownHeader, KnownSet};
 use plan::front::location::{Manners, ServerTokens};
 
 use crate::relay::Body;
@@ -14,6 +14,10 @@ use crate::relay::Body;
 pub const PRODUCT: &str = "nginx/1.31.5";
 /// The same with `server_tokens off`.
 pub const PRODUCT_NAME: &str = "nginx";
+
+/// Fields that are written before all others, in this order.
+const LEADING: KnownSet =
+    KnownSet::of(&[KnownHeader::Server, KnownHeader::Date, KnownHeader::ContentType]);
 
 /// The product token that `server_tokens` asks for.
 pub fn product(tokens: &ServerTokens) -> &'static str {
@@ -30,24 +34,22 @@ pub struct Response {
     pub status: u16,
     /// Reason phrase of an upstream; empty means the standard one.
     pub reason: Bytes,
-    /// `Server` of an upstream that is passed on.
-    pub server: Option<Bytes>,
-    /// `Date` of an upstream that is passed on.
-    pub date: Option<Bytes>,
-    /// Content-Type, without the charset that filters add.
+    /// Content-Type of our own making, without the charset that filters add; see
+    /// [`Response::content_type`].
     pub content_type: Option<Bytes>,
     /// Charset to append to the content type.
     pub charset: Option<Bytes>,
     /// Body length, if it is known.
     pub length: Option<u64>,
-    /// Last-Modified in seconds since 1970.
+    /// Last-Modified of our own making, in seconds since 1970.
     pub last_modified: Option<i64>,
     /// Location of our own making, already in the form the client gets.
     pub location: Option<Bytes>,
     /// `Vary: Accept-Encoding` from the gzip filter.
     pub vary_encoding: bool,
-    /// Other fields, in order.
-    pub headers: Vec<Header>,
+    /// Fields of an upstream that are passed on, and fields that filters added, in order. No
+    /// Content-Length; one Server, Date and Content-Type at most.
+    pub headers: Headers,
     /// Whether conditions of the request are judged here: our own files and stored answers; an
     /// upstream judges its own.
     pub judged: bool,
@@ -74,15 +76,13 @@ impl Response {
         Response {
             status,
             reason: Bytes::new(),
-            server: None,
-            date: None,
             content_type: None,
             charset: None,
             length: None,
             last_modified: None,
             location: None,
             vary_encoding: false,
-            headers: Vec::new(),
+            headers: Headers::default(),
             judged: false,
             ranges: false,
             body: Body::Empty,
@@ -98,20 +98,21 @@ impl Response {
         response
     }
 
-    /// First value among the other fields.
-    pub fn header(&self, known: KnownHeader) -> Option<&Bytes> {
-        self.headers.iter().find(|header| header.known == known).map(|header| &header.value)
+    /// Content-Type without the charset that filters add, ours or that of an upstream.
+    pub fn content_type(&self) -> Option<&[u8]> {
+        self.content_type.as_deref().or_else(|| self.headers.get(KnownHeader::ContentType))
+    }
+
+    /// Replaces the content type, whosever it was.
+    pub fn set_content_type(&mut self, content_type: Option<Bytes>) {
+        self.headers.remove(KnownHeader::ContentType);
+        self.content_type = content_type;
     }
 
     /// When it was modified, in seconds since 1970, by whichever field says so.
     pub fn modified(&self) -> Option<i64> {
-        let field = || crate::clock::parse_http_date(self.header(KnownHeader::LastModified)?);
+        let field = || crate::clock::parse_http_date(self.headers.get(KnownHeader::LastModified)?);
         self.last_modified.or_else(field)
-    }
-
-    /// Removes every field of that name from the other fields.
-    pub fn remove(&mut self, known: KnownHeader) {
-        self.headers.retain(|header| header.known != known);
     }
 
     /// Whether the status forbids a body.
@@ -122,12 +123,12 @@ impl Response {
     /// Appends the head as it goes out, in nginx's order of fields.
     pub fn write_head(&self, out: &mut Vec<u8>, framing: Framing<'_>, clock: &crate::clock::Clock) {
         self.write_status(out);
-        match &self.server {
+        match self.headers.get(KnownHeader::Server) {
             Some(server) => field(out, b"Server", server),
             None if framing.manners.server_tokens == ServerTokens::Absent => {}
             None => field(out, b"Server", product(&framing.manners.server_tokens).as_bytes()),
         }
-        match &self.date {
+        match self.headers.get(KnownHeader::Date) {
             Some(date) => field(out, b"Date", date),
             None => {
                 out.extend_from_slice(b"Date: ");
@@ -143,14 +144,12 @@ impl Response {
         if self.vary_encoding {
             out.extend_from_slice(b"Vary: Accept-Encoding\r\n");
         }
-        for header in &self.headers {
-            field(out, &header.name, &header.value);
-        }
+        self.headers.write(out, LEADING);
         out.extend_from_slice(b"\r\n");
     }
 
     fn write_status(&self, out: &mut Vec<u8>) {
-        if self.status == 200 && self.reason.is_empty() {
+        if self.status == 200 && matches!(&self.reason[..], b"" | b"OK") {
             out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
             return;
         }
@@ -168,7 +167,7 @@ impl Response {
     fn write_content(&self, out: &mut Vec<u8>) {
         // An upstream's own 204 says what it says; one that was made here has nothing to describe.
         let bodiless = self.status == 204 && self.reason.is_empty();
-        if let Some(content_type) = self.content_type.as_ref().filter(|_| !bodiless) {
+        if let Some(content_type) = self.content_type().filter(|_| !bodiless) {
             out.extend_from_slice(b"Content-Type: ");
             out.extend_from_slice(content_type);
             if let Some(charset) = &self.charset {
@@ -205,7 +204,6 @@ fn write_connection(out: &mut Vec<u8>, framing: Framing<'_>) {
 }
 
 fn field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
-    out.reserve(name.len() + value.len() + 4);
     out.extend_from_slice(name);
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::time::Duration;
 
-use message::{Header, KnownHeader};
+use message::{Headers, KnownHeader};
 use net::Peer;
 use plan::Variable;
 use plan::front::Handler;
@@ -243,11 +243,8 @@ impl Exchange {
                 found.is_some()
             }
             Variable::UpstreamCookie(name) => {
-                let mut lines = self.upstream.headers.iter();
-                let found = lines
-                    .by_ref()
-                    .filter(|header| header.known == KnownHeader::SetCookie)
-                    .find_map(|header| cookie(&header.value, name.as_bytes()));
+                let mut lines = self.upstream.headers.get_all(KnownHeader::SetCookie);
+                let found = lines.find_map(|line| cookie(line, name.as_bytes()));
                 out.extend_from_slice(found.unwrap_or(&[]));
                 found.is_some()
             }
@@ -355,13 +352,13 @@ impl Exchange {
 }
 
 /// Appends the values of every field of that variable name, joined with `, `.
-fn listed(headers: &[Header], name: &str, out: &mut Vec<u8>) -> bool {
+fn listed(headers: &Headers, name: &str, out: &mut Vec<u8>) -> bool {
     let mut found = false;
-    for header in headers.iter().filter(|header| named_like(&header.name, name)) {
+    for header in headers.iter().filter(|header| named_like(header.name, name)) {
         if found {
             out.extend_from_slice(b", ");
         }
-        out.extend_from_slice(&header.value);
+        out.extend_from_slice(header.value);
         found = true;
     }
     found

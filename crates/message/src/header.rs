@@ -1,7 +1,5 @@
 //! Header names: the ones that something decides upon are known by number.
 
-use bytes::Bytes;
-
 use crate::Slice;
 
 macro_rules! known_headers {
@@ -26,7 +24,7 @@ macro_rules! known_headers {
                 if at == NOWHERE || name.len() > NAME_BYTES_MAX {
                     return KnownHeader::Unknown;
                 }
-                let words = Name::padded(name);
+                let words = words(name);
                 while let Some(entry) = NAMES.get(usize::from(at)) {
                     if entry.text.bytes == name.len() && entry.text.is(&words) {
                         return entry.known;
@@ -37,7 +35,7 @@ macro_rules! known_headers {
             }
 
             /// The name as programs usually write it; empty for `Unknown`.
-            pub fn name(self) -> &'static str {
+            pub const fn name(self) -> &'static str {
                 match self {
                     KnownHeader::Unknown => "",
                     $(KnownHeader::$variant => $name,)*
@@ -70,13 +68,13 @@ const fn bucket(length: usize, first: u8, last: u8) -> usize {
 
 /// The longest known name; longer ones are not looked for.
 const NAME_BYTES_MAX: usize = 24;
-const WORDS: usize = NAME_BYTES_MAX / 8;
+const WORDS: usize = 3;
 
-/// A name in whole words, so that a comparison takes three steps instead of one for each byte.
+/// A name as [`words`], so that a comparison takes three steps instead of one for each byte.
 #[derive(Clone, Copy)]
 struct Name {
     bytes: usize,
-    /// In lower case, zeros behind it.
+    /// In lower case.
     words: [u64; WORDS],
     /// 0x20, the bit of lower case, where a letter stands.
     letters: [u64; WORDS],
@@ -93,28 +91,18 @@ struct Entry {
 impl Name {
     const fn new(text: &str) -> Name {
         let text = text.as_bytes();
-        let (mut words, mut letters) = ([0u64; WORDS], [0u64; WORDS]);
+        let (mut lower, mut letters) = ([0u8; NAME_BYTES_MAX], [0u8; NAME_BYTES_MAX]);
         let mut at = 0;
         while at < text.len() {
-            let shift = at % 8 * 8;
-            words[at / 8] |= (text[at].to_ascii_lowercase() as u64) << shift;
+            lower[at] = text[at].to_ascii_lowercase();
             if text[at].is_ascii_alphabetic() {
-                letters[at / 8] |= 0x20 << shift;
+                letters[at] = 0x20;
             }
             at += 1;
         }
-        Name { bytes: text.len(), words, letters }
-    }
-
-    /// `name` is no longer than [`NAME_BYTES_MAX`].
-    #[inline]
-    fn padded(name: &[u8]) -> [u64; WORDS] {
-        let mut padded = [0u8; NAME_BYTES_MAX];
-        padded[..name.len()].copy_from_slice(name);
-        std::array::from_fn(|word| {
-            let bytes = padded.get(word * 8..).and_then(|rest| rest.first_chunk::<8>());
-            bytes.map_or(0, |bytes| u64::from_le_bytes(*bytes))
-        })
+        let (lower, _) = lower.split_at(text.len());
+        let (letters, _) = letters.split_at(text.len());
+        Name { bytes: text.len(), words: words(lower), letters: words(letters) }
     }
 
     /// Whether a name of the same length is this one: only the case of letters may differ.
@@ -128,11 +116,44 @@ impl Name {
     }
 }
 
+/// Every byte of a name of [`NAME_BYTES_MAX`] bytes at most, where its length says: words from its
+/// start and one that ends with it, which may overlap.
+#[inline]
+const fn words(name: &[u8]) -> [u64; WORDS] {
+    match (name.first_chunk::<8>(), name.last_chunk::<8>()) {
+        (Some(first), Some(last)) => {
+            let (_, behind) = name.split_at(8);
+            let middle = match behind.first_chunk::<8>() {
+                Some(middle) => u64::from_le_bytes(*middle),
+                None => 0,
+            };
+            [u64::from_le_bytes(*first), middle, u64::from_le_bytes(*last)]
+        }
+        _ => [short_word(name), 0, 0],
+    }
+}
+
+/// Every byte of a name of seven bytes at most.
+#[inline]
+const fn short_word(name: &[u8]) -> u64 {
+    match (name.first_chunk::<4>(), name.last_chunk::<4>()) {
+        (Some(first), Some(last)) => {
+            u32::from_le_bytes(*first) as u64 | (u32::from_le_bytes(*last) as u64) << 32
+        }
+        _ => match *name {
+            [] => 0,
+            [only] => only as u64,
+            [first, .., last] => {
+                first as u64 | (last as u64) << 8 | (name[name.len() / 2] as u64) << 16
+            }
+        },
+    }
+}
+
 impl Entry {
     const fn bucket(&self) -> usize {
-        let last = self.text.bytes - 1;
-        let first = self.text.words[0] as u8;
-        bucket(self.text.bytes, first, (self.text.words[last / 8] >> (last % 8 * 8)) as u8)
+        let name = self.known.name().as_bytes();
+        bucket(name.len(), name[0], name[name.len() - 1])
     }
 }
 
@@ -241,28 +262,51 @@ pub struct HeaderField {
     pub known: KnownHeader,
 }
 
-/// A header field that owns (a share of) its bytes: what responses are made of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// Name as it goes out.
-    pub name: Bytes,
-    /// Value without surrounding blanks.
-    pub value: Bytes,
-    /// The name by number.
-    pub known: KnownHeader,
-}
+/// A set of known names; `Unknown` in it stands for any other name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KnownSet(u64);
 
-impl Header {
-    /// A field with a known name.
-    pub fn known(known: KnownHeader, value: impl Into<Bytes>) -> Header {
-        Header { name: Bytes::from_static(known.name().as_bytes()), value: value.into(), known }
+// A bit for each name and one for all others.
+const _: () = assert!(NAME_COUNT < 64);
+
+impl KnownSet {
+    /// The set of these names.
+    pub const fn of(names: &[KnownHeader]) -> KnownSet {
+        let mut set = KnownSet(0);
+        let mut at = 0;
+        while at < names.len() {
+            set.insert(names[at]);
+            at += 1;
+        }
+        set
     }
 
-    /// A field with any name.
-    pub fn new(name: impl Into<Bytes>, value: impl Into<Bytes>) -> Header {
-        let name = name.into();
-        let known = KnownHeader::from_name(&name);
-        Header { name, value: value.into(), known }
+    /// Puts a name in.
+    pub const fn insert(&mut self, known: KnownHeader) {
+        self.0 |= 1 << known as u64;
+    }
+
+    /// Puts all names of another set in.
+    pub const fn extend(&mut self, other: KnownSet) {
+        self.0 |= other.0;
+    }
+
+    /// Whether a name is in it.
+    pub const fn contains(self, known: KnownHeader) -> bool {
+        self.0 & 1 << known as u64 != 0
+    }
+
+    /// The names that have a name of their own.
+    pub fn iter(self) -> impl Iterator<Item = KnownHeader> {
+        NAMES.iter().map(|entry| entry.known).filter(move |known| self.contains(*known))
+    }
+}
+
+impl FromIterator<KnownHeader> for KnownSet {
+    fn from_iter<I: IntoIterator<Item = KnownHeader>>(names: I) -> KnownSet {
+        let mut set = KnownSet::default();
+        names.into_iter().for_each(|known| set.insert(known));
+        set
     }
 }
 

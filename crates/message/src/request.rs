@@ -1,5 +1,7 @@
 //! A request's head.
 
+use std::ops::Range;
+
 use bytes::BytesMut;
 
 use crate::{HeaderField, KnownHeader, Method};
@@ -14,9 +16,24 @@ pub struct Slice {
 }
 
 impl Slice {
+    /// From the first byte to one past the last.
+    pub fn new(start: usize, end: usize) -> Slice {
+        Slice { start: start as u32, end: end as u32 }
+    }
+
     /// The bytes it names in `buffer`; empty if it points outside.
     pub fn of(self, buffer: &[u8]) -> &[u8] {
-        buffer.get(self.start as usize..self.end as usize).unwrap_or(&[])
+        buffer.get(self.range()).unwrap_or(&[])
+    }
+
+    /// The same as a range.
+    pub fn range(self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// The piece so many bytes further on.
+    pub(crate) fn moved(self, by: usize) -> Slice {
+        Slice::new(self.start as usize + by, self.end as usize + by)
     }
 
     /// How many bytes.

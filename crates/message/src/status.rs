@@ -1,9 +1,17 @@
 //! Status codes. Reason phrases are in nginx's words where they differ from the RFC's, because
 //! scripts match them.
 
+use bytes::Bytes;
+
 /// Whether a status alone forbids a body (RFC 9110, 6.4.1).
 pub fn is_bodiless(status: u16) -> bool {
     matches!(status, 100..=199 | 204 | 304)
+}
+
+/// A reason phrase to keep. Most often it is the usual one, which nobody has to own.
+pub fn reason_bytes(status: u16, text: &[u8]) -> Bytes {
+    let usual = reason(status).as_bytes();
+    if text == usual { Bytes::from_static(usual) } else { Bytes::copy_from_slice(text) }
 }
 
 /// The reason phrase of a status code; empty for a code nobody named.

@@ -5,18 +5,16 @@
 //! because the master hands it to the other processes.
 //!
 //! Rooms: [`app`] (uWSGI's place), [`front`] (nginx's place), [`address`], [`template`]
-//! (texts with variables), [`header_names`], [`regex`].
+//! (texts with variables), [`regex`].
 
 pub mod address;
 pub mod app;
 pub mod front;
-pub mod header_names;
 pub mod regex;
 pub mod template;
 
 pub use address::Address;
 pub use app::AppPlan;
 pub use front::FrontPlan;
-pub use header_names::HeaderNames;
 pub use regex::RegexPlan;
 pub use template::{Part, Template, Variable};

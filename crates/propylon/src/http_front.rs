@@ -191,7 +191,7 @@ fn call(plan: &AppPlan, temp_path: PathBuf) -> UpstreamCall {
         request_buffering: true,
         pass_headers: true,
         pass_body: true,
-        hide_headers: Vec::new(),
+        hide_headers: Default::default(),
         // An app behind its own front alone has no use for the front's private instructions.
         ignore_headers: IgnoreHeaders {
             x_accel_redirect: true,

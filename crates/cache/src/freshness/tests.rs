@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use message::{BodyLength, Header, ResponseHead};
+use message::{BodyLength, ResponseHead};
 use plan::Template;
 use plan::front::cache::UseStale;
 use plan::front::upstream::IgnoreHeaders;
@@ -46,7 +46,7 @@ fn fresh_for_ignoring(
 ) -> Result<u64, NotStored> {
     let mut head = ResponseHead::new(200, BodyLength::Length(1));
     for (name, value) in headers {
-        head.push(Header::new(*name, *value));
+        head.headers.push_named(name, value);
     }
     let times = lifetime(&head, &ignore, &rules(valid), NOW)?;
     Ok((times.valid_until_unix_ms - NOW) / 1000)

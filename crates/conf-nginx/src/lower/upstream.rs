@@ -118,7 +118,7 @@ impl Builder<'_, '_> {
             request_buffering: settings.request_buffering.unwrap_or(true),
             pass_headers: settings.pass_request_headers.unwrap_or(true),
             pass_body: settings.pass_request_body.unwrap_or(true),
-            hide_headers: hidden(settings, is_uwsgi),
+            hide_headers: hidden(settings, is_uwsgi).into(),
             ignore_headers: settings.ignore_headers.unwrap_or_default(),
             intercept_errors: settings.intercept_errors.unwrap_or(false),
             ignore_client_abort: settings.ignore_client_abort.unwrap_or(false),

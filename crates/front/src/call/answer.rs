@@ -1,7 +1,7 @@
 //! What becomes of an upstream's answer: its fields, the ones that are orders, its body.
 
 use bytes::Bytes;
-use message::{BodyLength, Header, KnownHeader, Method, ResponseHead};
+use message::{BodyLength, KnownHeader, Method, ResponseHead};
 use net::store::{Filler, Now};
 use plan::front::UpstreamCall;
 use plan::front::upstream::Redirect;
@@ -53,7 +53,7 @@ pub fn relay(
         let unsent = Some(upstream_body(answer.body, None, filler));
         return Relayed { outcome: Outcome::Status(status), unsent };
     }
-    let mut response = Box::new(response(exchange, call, answer.head));
+    let mut response = response(exchange, call, answer.head);
     let no_body = exchange.method == Method::Head && !exchange.fills_cache;
     if no_body || response.is_bodiless() {
         note(exchange, &answer.body);
@@ -137,11 +137,11 @@ fn ordered(exchange: &mut Exchange, call: &UpstreamCall, head: &ResponseHead) ->
     }
     let question = target.iter().position(|&byte| byte == b'?');
     let (path, args) = match question {
-        Some(at) => (target.slice(..at), target.slice(at + 1..)),
-        None => (target.clone(), Bytes::new()),
+        Some(at) => (&target[..at], Bytes::copy_from_slice(&target[at + 1..])),
+        None => (target, Bytes::new()),
     };
     let merge = exchange.server().merge_slashes;
-    match route::normalise_uri(&path, merge) {
+    match route::normalise_uri(path, merge) {
         Ok(uri) => Some(Outcome::Again(Start::Redirect(Bytes::copy_from_slice(&uri), args))),
         Err(_) => Some(Outcome::Status(404)),
     }
@@ -151,20 +151,19 @@ fn ordered(exchange: &mut Exchange, call: &UpstreamCall, head: &ResponseHead) ->
 fn keep(exchange: &mut Exchange, head: &ResponseHead) {
     let kept = exchange.kept.get_or_insert_default();
     if let Some(content_type) = head.header(KnownHeader::ContentType) {
-        kept.content_type = Some(content_type.clone());
+        kept.content_type = Some(Bytes::copy_from_slice(content_type));
     }
-    let stays = |header: &&Header| {
-        matches!(
-            header.known,
-            KnownHeader::SetCookie | KnownHeader::CacheControl | KnownHeader::Expires
-        ) || header.name.eq_ignore_ascii_case(b"content-disposition")
-    };
-    kept.headers.extend(head.headers.iter().filter(stays).cloned());
+    let mut headers = head.headers.clone();
+    headers.retain(|header| match header.known {
+        KnownHeader::SetCookie | KnownHeader::CacheControl | KnownHeader::Expires => true,
+        _ => header.name.eq_ignore_ascii_case(b"content-disposition"),
+    });
+    kept.headers.append(&headers);
 }
 
 /// The response's head as the client gets it.
-pub fn response(exchange: &Exchange, call: &UpstreamCall, head: ResponseHead) -> Response {
-    let mut response = Response::new(head.status);
+pub fn response(exchange: &Exchange, call: &UpstreamCall, head: ResponseHead) -> Box<Response> {
+    let mut response = Box::new(Response::new(head.status));
     response.length = match head.body {
         BodyLength::Length(length) => Some(length),
         BodyLength::None => announced(&head),
@@ -173,36 +172,42 @@ pub fn response(exchange: &Exchange, call: &UpstreamCall, head: ResponseHead) ->
     if let Some(charset) = head.header(KnownHeader::XAccelCharset)
         && !call.ignore_headers.x_accel_charset
     {
-        response.charset = Some(charset.clone());
+        response.charset = Some(Bytes::copy_from_slice(charset));
     }
     response.reason = head.reason;
-    for header in head.headers {
-        let hidden = call.hide_headers.iter().any(|hidden| {
-            hidden.len() == header.name.len()
-                && hidden.as_bytes().eq_ignore_ascii_case(&header.name)
-        });
-        match header.known {
-            KnownHeader::ContentLength => {}
-            _ if hidden => {}
-            KnownHeader::Server => response.server = Some(header.value),
-            KnownHeader::Date => response.date = Some(header.value),
-            KnownHeader::ContentType => response.content_type = Some(header.value),
-            KnownHeader::Location if !call.redirects.is_empty() => {
-                match redirected(exchange, call, &header.value) {
-                    // A path that was made here becomes absolute like any of ours.
-                    Some(value) => redirect::set_location(exchange, &mut response, value),
-                    None => response.headers.push(header),
-                }
-            }
-            _ if !call.redirects.is_empty() && header.name.eq_ignore_ascii_case(b"refresh") => {
-                let value = refreshed(exchange, call, &header.value);
-                let value = value.unwrap_or_else(|| header.value.clone());
-                response.headers.push(Header { value, ..header });
-            }
-            _ => response.headers.push(header),
-        }
+    response.headers = head.headers;
+    response.headers.retain(|header| {
+        header.known != KnownHeader::ContentLength
+            && !call.hide_headers.contains(header.known, header.name)
+    });
+    for once in [KnownHeader::Server, KnownHeader::Date, KnownHeader::ContentType] {
+        response.headers.keep_last(once);
+    }
+    if !call.redirects.is_empty() {
+        redirect(exchange, call, &mut response);
     }
     response
+}
+
+/// `proxy_redirect` for the fields that name another place.
+fn redirect(exchange: &Exchange, call: &UpstreamCall, response: &mut Response) {
+    if response.headers.has(KnownHeader::Location) {
+        let mut locations = Vec::new();
+        response.headers.retain(|header| {
+            let changed = match header.known {
+                KnownHeader::Location => redirected(exchange, call, header.value),
+                _ => None,
+            };
+            let stays = changed.is_none();
+            locations.extend(changed);
+            stays
+        });
+        // A path that was made here becomes absolute like any of ours.
+        for location in locations {
+            redirect::set_location(exchange, response, location);
+        }
+    }
+    response.headers.change(KnownHeader::Refresh, |value| refreshed(exchange, call, value));
 }
 
 fn announced(head: &ResponseHead) -> Option<u64> {
@@ -211,7 +216,7 @@ fn announced(head: &ResponseHead) -> Option<u64> {
 }
 
 /// What the first matching `proxy_redirect` line makes of a Location.
-fn redirected(exchange: &Exchange, call: &UpstreamCall, location: &Bytes) -> Option<Bytes> {
+fn redirected(exchange: &Exchange, call: &UpstreamCall, location: &[u8]) -> Option<Bytes> {
     for (index, line) in call.redirects.iter().enumerate() {
         match line {
             Redirect::Prefix(from, to) => {
@@ -237,10 +242,10 @@ fn redirected(exchange: &Exchange, call: &UpstreamCall, location: &Bytes) -> Opt
 }
 
 /// What `proxy_redirect` makes of the URL in a Refresh field.
-fn refreshed(exchange: &Exchange, call: &UpstreamCall, value: &Bytes) -> Option<Bytes> {
+fn refreshed(exchange: &Exchange, call: &UpstreamCall, value: &[u8]) -> Option<Vec<u8>> {
     let at = value.windows(4).position(|window| window.eq_ignore_ascii_case(b"url="))? + 4;
-    let url = redirected(exchange, call, &value.slice(at..))?;
-    Some([value.get(..at)?, &url].concat().into())
+    let url = redirected(exchange, call, value.get(at..)?)?;
+    Some([value.get(..at)?, &url].concat())
 }
 
 /// The request's variables, with the captures of a `proxy_redirect` regex.

@@ -143,8 +143,8 @@ async fn fetch(
     if let Some(object) = stale.as_ref().filter(|_| rules.revalidate) {
         let head = object.head();
         exchange.revalidate = Some(Box::new(Revalidate {
-            modified: head.header(KnownHeader::LastModified).cloned(),
-            tag: head.header(KnownHeader::ETag).cloned(),
+            modified: head.header(KnownHeader::LastModified).map(Bytes::copy_from_slice),
+            tag: head.header(KnownHeader::ETag).map(Bytes::copy_from_slice),
         }));
     }
     let method = exchange.method;
@@ -257,14 +257,14 @@ fn serve(exchange: &mut Exchange, call: &UpstreamCall, object: Object) -> Outcom
             Body::File(FilePart { file: Rc::new(file), offset, bytes: len })
         }
     };
-    Outcome::Respond(Box::new(response))
+    Outcome::Respond(response)
 }
 
 /// A stored answer is judged here, and cut into ranges if its upstream would have done that.
 fn admit_ranges(response: &mut Response) {
     response.judged = true;
-    response.ranges = response.header(KnownHeader::AcceptRanges).is_some();
-    response.remove(KnownHeader::AcceptRanges);
+    response.ranges = response.headers.has(KnownHeader::AcceptRanges);
+    response.headers.remove(KnownHeader::AcceptRanges);
 }
 
 fn any_true(templates: &[Template], exchange: &Exchange) -> bool {

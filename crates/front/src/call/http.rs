@@ -124,7 +124,7 @@ fn push_headers(exchange: &Exchange, set_headers: &SetHeaders, out: &mut Vec<u8>
                     | KnownHeader::Expect
                     | KnownHeader::Proxy
             )
-            || set_headers.names.contain(known, name)
+            || set_headers.names.contains(known, name)
             || (exchange.fills_cache && is_conditional(known));
         if !stays {
             push_field(out, name, value);

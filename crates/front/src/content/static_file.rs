@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 
 use bytes::Bytes;
-use message::{Header, KnownHeader, Method};
+use message::{KnownHeader, Method};
 use plan::front::LogLevel;
 use plan::front::location::Precompressed;
 
@@ -82,8 +82,7 @@ fn file(exchange: &mut Exchange, path: &[u8], metadata: &Metadata, body: Body) -
         && let Some((metadata, body)) = precompressed(exchange, path)
     {
         describe(&mut response, &metadata, body, location.manners.etag);
-        let encoding = Header::known(KnownHeader::ContentEncoding, Bytes::from_static(b"gzip"));
-        response.headers.push(encoding);
+        response.headers.push(KnownHeader::ContentEncoding, "gzip");
         response.vary_encoding = location.gzip.vary;
     } else {
         describe(&mut response, metadata, body, location.manners.etag);
@@ -101,10 +100,7 @@ fn describe(response: &mut Response, metadata: &Metadata, body: Body, etag: bool
     response.ranges = true;
     response.body = body;
     if etag {
-        let mut tag = Vec::with_capacity(36);
-        push_tag(metadata, &mut tag);
-        let tag = Bytes::from(tag);
-        response.headers.push(Header::known(KnownHeader::ETag, tag));
+        response.headers.push_with(KnownHeader::ETag, |out| push_tag(metadata, out));
     }
 }
 

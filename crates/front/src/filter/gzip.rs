@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use message::{Header, KnownHeader, RequestHead, Version};
+use message::{KnownHeader, RequestHead, Version};
 use plan::front::location::{GzipPlan, GzipProxied};
 
 use crate::relay::{Body, BodyCut, Part};
@@ -133,18 +133,17 @@ pub fn apply(asking: Asking<'_>, response: &mut Response, plan: &GzipPlan, flush
     response.body = Body::Compressed(Box::new(Compressed::new(source, plan.level, flush)));
     response.length = None;
     response.ranges = false;
-    response.remove(KnownHeader::AcceptRanges);
+    response.headers.remove(KnownHeader::AcceptRanges);
     weaken_tag(response);
-    let encoding = Header::known(KnownHeader::ContentEncoding, Bytes::from_static(b"gzip"));
-    response.headers.push(encoding);
+    response.headers.push(KnownHeader::ContentEncoding, "gzip");
 }
 
 fn is_candidate(response: &Response, plan: &GzipPlan) -> bool {
     plan.on
         && matches!(response.status, 200 | 403 | 404)
-        && response.header(KnownHeader::ContentEncoding).is_none()
+        && !response.headers.has(KnownHeader::ContentEncoding)
         && response.length.is_none_or(|length| length >= plan.min_length)
-        && response.content_type.as_ref().is_some_and(|found| type_listed(found, &plan.types))
+        && response.content_type().is_some_and(|found| type_listed(found, &plan.types))
 }
 
 /// Whether a content type is in a list of types; parameters do not count, `*` is all.
@@ -185,20 +184,20 @@ fn proxied(head: &RequestHead, response: &Response, allowed: GzipProxied) -> boo
     if allowed.any || (allowed.auth && head.header(KnownHeader::Authorization).is_some()) {
         return true;
     }
-    let expires = response.header(KnownHeader::Expires);
-    let expires = expires.and_then(|value| crate::clock::parse_http_date(value));
+    let expires = response.headers.get(KnownHeader::Expires);
+    let expires = expires.and_then(crate::clock::parse_http_date);
     if let Some(expires) = expires {
         let date = i64::try_from(crate::clock::now().as_secs()).unwrap_or(i64::MAX);
         return allowed.expired && expires < date;
     }
-    if let Some(control) = response.header(KnownHeader::CacheControl) {
+    if let Some(control) = response.headers.get(KnownHeader::CacheControl) {
         let has = |word: &[u8]| memchr_find(control, word);
         return (allowed.no_cache && has(b"no-cache"))
             || (allowed.no_store && has(b"no-store"))
             || (allowed.private && has(b"private"));
     }
-    if response.last_modified.is_some() || response.header(KnownHeader::LastModified).is_some() {
-        return response.header(KnownHeader::ETag).is_none() && allowed.no_etag;
+    if response.last_modified.is_some() || response.headers.has(KnownHeader::LastModified) {
+        return !response.headers.has(KnownHeader::ETag) && allowed.no_etag;
     }
     allowed.no_last_modified
 }
@@ -208,13 +207,8 @@ fn memchr_find(text: &[u8], word: &[u8]) -> bool {
 }
 
 fn weaken_tag(response: &mut Response) {
-    for header in &mut response.headers {
-        if header.known == KnownHeader::ETag && !header.value.starts_with(b"W/") {
-            let mut weak = b"W/".to_vec();
-            weak.extend_from_slice(&header.value);
-            header.value = Bytes::from(weak);
-        }
-    }
+    let weak = |tag: &[u8]| (!tag.starts_with(b"W/")).then(|| [b"W/", tag].concat());
+    response.headers.change(KnownHeader::ETag, weak);
 }
 
 #[cfg(test)]

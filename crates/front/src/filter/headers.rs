@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
-use message::{Header, KnownHeader};
+use message::KnownHeader;
 use plan::front::location::{AddHeader, Expires};
 use route::render_bytes;
 
@@ -37,24 +37,21 @@ fn add(exchange: &Exchange, line: &AddHeader, response: &mut Response) {
         // These two have one value: an empty one takes it away.
         KnownHeader::LastModified if value.is_empty() => {
             response.last_modified = None;
-            response.remove(KnownHeader::LastModified);
+            response.headers.remove(KnownHeader::LastModified);
         }
-        KnownHeader::ETag if value.is_empty() => response.remove(KnownHeader::ETag),
+        KnownHeader::ETag if value.is_empty() => response.headers.remove(KnownHeader::ETag),
         _ if value.is_empty() => {}
         KnownHeader::LastModified => {
             response.last_modified = clock::parse_http_date(&value);
             if response.last_modified.is_none() {
-                response.headers.push(Header::known(KnownHeader::LastModified, value));
+                response.headers.push(KnownHeader::LastModified, value);
             }
         }
         KnownHeader::ETag => {
-            response.remove(KnownHeader::ETag);
-            response.headers.push(Header::known(KnownHeader::ETag, value));
+            response.headers.remove(KnownHeader::ETag);
+            response.headers.push(KnownHeader::ETag, value);
         }
-        known => {
-            let name = Bytes::copy_from_slice(line.name.as_bytes());
-            response.headers.push(Header { name, value, known });
-        }
+        _ => response.headers.push_named(&line.name, value),
     }
 }
 
@@ -94,12 +91,10 @@ fn apply_expires(exchange: &Exchange, expires: &Expires, response: &mut Response
         }
         Expires::Dynamic(_) => return,
     };
-    response.remove(KnownHeader::Expires);
-    response.remove(KnownHeader::CacheControl);
-    let mut text = Vec::with_capacity(32);
-    clock::http_date(date, &mut text);
-    response.headers.push(Header::known(KnownHeader::Expires, Bytes::from(text)));
-    response.headers.push(Header::known(KnownHeader::CacheControl, Bytes::from(control)));
+    response.headers.remove(KnownHeader::Expires);
+    response.headers.remove(KnownHeader::CacheControl);
+    response.headers.push_with(KnownHeader::Expires, |out| clock::http_date(date, out));
+    response.headers.push(KnownHeader::CacheControl, control);
 }
 
 fn age(seconds: i64) -> String {
@@ -167,9 +162,9 @@ fn daily(text: &str) -> Option<u32> {
 pub fn apply_charset(exchange: &Exchange, response: &mut Response) {
     let location = exchange.location();
     let Some(charset) = &location.charset else { return };
-    let Some(content_type) = &response.content_type else { return };
+    let Some(content_type) = response.content_type() else { return };
     if matches!(response.status, 301 | 302)
-        || response.header(KnownHeader::ContentEncoding).is_some()
+        || response.headers.has(KnownHeader::ContentEncoding)
         || has_charset(content_type)
         || !type_listed(content_type, &location.charset_types)
     {

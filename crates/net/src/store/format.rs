@@ -6,22 +6,26 @@
 //!   body length 8 | description length 4 | MD5 of body 16 | MD5 of description 16
 //!   MD5 of all before 16
 //! description
-//!   key | Vary names | variant hash 16 | status 2 | reason | field count 4 | (name, value)*
-//!   texts have their length (4) before them
+//!   key | Vary names | variant hash 16 | status 2 | reason
+//!   field count 4 | (length of name 2, of value 4)* | (name `: ` value CR LF)*
+//!   key, Vary names and reason have their length (4) before them
 //! body
 //! ```
 
 use bytes::{Buf, BufMut, Bytes};
 use cache::{CacheKey, Hash, Times, VaryInputs};
-use message::{BodyLength, Header, KnownHeader, ResponseHead};
+use message::{BodyLength, HeaderField, Headers, KnownHeader, KnownSet, ResponseHead, Slice};
 
-const MAGIC: &[u8; 8] = b"propyln\x01";
+const MAGIC: &[u8; 8] = b"propyln\x02";
 
 /// Bytes of the fixed head.
 pub(super) const FIXED_BYTES: usize = 100;
 
 /// Bytes of the fixed head that its own checksum covers.
 const SUMMED_BYTES: usize = 84;
+
+/// Bytes of the lengths of a field.
+const LENGTHS_BYTES: usize = 6;
 
 /// Bytes of a description at most.
 pub(super) const DESCRIPTION_BYTES_MAX: usize = 1024 * 1024;
@@ -95,11 +99,13 @@ impl Description {
         out.put_slice(&self.variant.0);
         out.put_u16_le(self.head.status);
         put_text(&mut out, &self.head.reason)?;
-        out.put_u32_le(u32::try_from(self.head.headers.len()).ok()?);
-        for header in &self.head.headers {
-            put_text(&mut out, &header.name)?;
-            put_text(&mut out, &header.value)?;
+        let headers = &self.head.headers;
+        out.put_u32_le(u32::try_from(headers.len()).ok()?);
+        for header in headers.iter() {
+            out.put_u16_le(u16::try_from(header.name.len()).ok()?);
+            out.put_u32_le(u32::try_from(header.value.len()).ok()?);
         }
+        headers.write(&mut out, KnownSet::default());
         (out.len() <= DESCRIPTION_BYTES_MAX).then_some(out)
     }
 
@@ -147,32 +153,33 @@ pub(super) fn described(bytes: &[u8]) -> Option<Described<'_>> {
     Some(Described { key, vary, variant, head_at: bytes.len() - rest.len() })
 }
 
-/// Reads the head of a description, which ends where the bytes do; values share them.
-pub(super) fn head(bytes: &Bytes, at: usize, body_len: u64) -> Option<ResponseHead> {
+/// Reads the head of a description, which ends where the bytes do.
+pub(super) fn head(bytes: &[u8], at: usize, body_len: u64) -> Option<ResponseHead> {
     let mut rest = bytes.get(at..)?;
     let status = rest.try_get_u16_le().ok()?;
-    let phrase = text(&mut rest)?;
-    let reason = shared(bytes, phrase, message::reason(status));
+    let reason = message::reason_bytes(status, text(&mut rest)?);
     let count = rest.try_get_u32_le().ok()? as usize;
-    // Each field has two lengths of four bytes, whatever the count says.
-    let mut headers = Vec::with_capacity(count.min(rest.len() / 8));
-    for _ in 0..count {
-        let name = text(&mut rest)?;
-        let value = bytes.slice_ref(text(&mut rest)?);
-        let known = KnownHeader::from_name(name);
-        headers.push(Header { name: shared(bytes, name, known.name()), value, known });
-    }
-    let head = ResponseHead { status, reason, headers, body: BodyLength::Length(body_len) };
-    rest.is_empty().then_some(head)
+    let (lengths, lines) = rest.split_at_checked(count.checked_mul(LENGTHS_BYTES)?)?;
+    let headers = Headers::new(lines, fields(lengths, lines)?);
+    Some(ResponseHead { status, reason, headers, body: BodyLength::Length(body_len) })
 }
 
-/// A text that most often is the usual one, which nobody has to count the owners of.
-fn shared(bytes: &Bytes, text: &[u8], usual: &'static str) -> Bytes {
-    if text == usual.as_bytes() {
-        Bytes::from_static(usual.as_bytes())
-    } else {
-        bytes.slice_ref(text)
+/// Where fields of these lengths stand in their lines; `None` unless they are all of these.
+fn fields(lengths: &[u8], lines: &[u8]) -> Option<Vec<HeaderField>> {
+    let (lengths, _) = lengths.as_chunks::<LENGTHS_BYTES>();
+    let mut fields = Vec::with_capacity(lengths.len());
+    let mut at = 0;
+    for mut lengths in lengths.iter().map(|lengths| &lengths[..]) {
+        let name_end = at + usize::from(lengths.get_u16_le());
+        let value_end = name_end + 2 + lengths.get_u32_le() as usize;
+        fields.push(HeaderField {
+            name: Slice::new(at, name_end),
+            value: Slice::new(name_end + 2, value_end),
+            known: KnownHeader::from_name(lines.get(at..name_end)?),
+        });
+        at = value_end + 2;
     }
+    (at == lines.len()).then_some(fields)
 }
 
 fn hash(rest: &mut &[u8]) -> Option<Hash> {
@@ -198,14 +205,14 @@ fn text<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
 mod tests {
     use bytes::Bytes;
     use cache::{Hash, Times};
-    use message::{BodyLength, Header, ResponseHead};
+    use message::{BodyLength, ResponseHead};
 
     use super::{Description, FIXED_BYTES, FixedHead};
 
     fn description() -> Description {
         let mut head = ResponseHead::new(200, BodyLength::Length(7));
-        head.push(Header::new("X-A", "1"));
-        head.push(Header::new("X-B", ""));
+        head.headers.push_named("X-A", "1");
+        head.headers.push_named("X-B", "");
         let key = Bytes::from_static(b"key");
         Description { key, vary: "accept".into(), variant: Hash([3; 16]), head }
     }

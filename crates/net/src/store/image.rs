@@ -115,11 +115,11 @@ impl<'a> View<'a> {
         format::described(self.0.get(self.description_range())?)
     }
 
-    /// The head, its values sharing the image's bytes, which are `bytes`.
-    pub fn head(self, bytes: &Bytes) -> Option<ResponseHead> {
-        let bytes = bytes.slice(self.description_range());
-        let head_at = format::described(&bytes)?.head_at;
-        format::head(&bytes, head_at, self.body_in_file().1)
+    /// The head.
+    pub fn head(self) -> Option<ResponseHead> {
+        let description = self.0.get(self.description_range())?;
+        let head_at = format::described(description)?.head_at;
+        format::head(description, head_at, self.body_in_file().1)
     }
 
     /// Where the body is in the image, if it is.
@@ -150,7 +150,7 @@ impl<'a> View<'a> {
 mod tests {
     use bytes::Bytes;
     use cache::{CacheKey, Hash, Times};
-    use message::{BodyLength, Header, ResponseHead};
+    use message::{BodyLength, Headers, ResponseHead};
 
     use super::{BESIDE_BYTES, HEAD_BYTES, Image, View};
     use crate::store::disk::Stamp;
@@ -163,11 +163,17 @@ mod tests {
         stale_if_error_ms: u64::MAX,
     };
 
+    fn headers() -> Headers {
+        let mut headers = Headers::default();
+        headers.push_named("content-type", "text/plain");
+        headers.push_named("X-Own", "");
+        headers
+    }
+
     fn encoded() -> Vec<u8> {
         let mut head = ResponseHead::new(404, BodyLength::Length(4));
         head.reason = "Gone Fishing".into();
-        head.push(Header::new("content-type", "text/plain"));
-        head.push(Header::new("X-Own", ""));
+        head.headers = headers();
         let key = Bytes::from_static(b"key");
         Description { key, vary: "accept".into(), variant: Hash([3; 16]), head }.encode().unwrap()
     }
@@ -187,11 +193,10 @@ mod tests {
         let described = view.described().unwrap();
         assert!(described.is_of(&CacheKey::new("key")) && !described.is_of(&CacheKey::new("kez")));
         assert_eq!((described.vary, described.variant), (&b"accept"[..], Hash([3; 16])));
-        let head = view.head(&bytes).unwrap();
+        let head = view.head().unwrap();
         assert_eq!((head.status, head.reason), (404, "Gone Fishing".into()));
         assert_eq!(head.body, BodyLength::Length(4));
-        let field = |name: &'static str, value: &'static str| Header::new(name, value);
-        assert_eq!(head.headers, [field("content-type", "text/plain"), field("X-Own", "")]);
+        assert_eq!(head.headers, headers());
     }
 
     #[test]

@@ -460,7 +460,7 @@ fn described(stored: &Stored) -> Option<Described<'_>> {
 impl Object {
     /// Its head as it was given to [`Filler::head`]; the body's length is exact.
     pub fn head(&self) -> ResponseHead {
-        self.view().head(&self.bytes).expect("an image's description has been read before")
+        self.view().head().expect("an image's description has been read before")
     }
 
     /// From memory, if all of it is there.

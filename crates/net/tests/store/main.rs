@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cache::{CacheKey, Times, VaryInputs};
-use message::{BodyLength, Header, ResponseHead};
+use message::{BodyLength, ResponseHead};
 use net::store::{Fill, LockRules, Lookup, Now, ObjectBody, Store, Waited};
 use plan::front::CacheZone;
 
@@ -91,7 +91,7 @@ fn times(now: Now, fresh_ms: u64) -> Times {
 
 fn head() -> ResponseHead {
     let mut head = ResponseHead::new(200, BodyLength::Chunked);
-    head.push(Header::new("Content-Type", "text/plain"));
+    head.headers.push_named("Content-Type", "text/plain");
     head
 }
 

@@ -8,6 +8,7 @@
 //! `uwsgi_pass`), [`cache`], [`log`], [`real_ip`], [`rewrite`], [`tls`].
 
 pub mod cache;
+mod header_names;
 pub mod http;
 pub mod location;
 pub mod log;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use cache::{CacheUse, CacheZone};
+pub use header_names::HeaderNames;
 pub use http::{ListenPlan, LocationTree, ServerName, ServerPlan};
 pub use location::{Handler, LocationPlan};
 pub use log::{AccessLog, ErrorLog, LogFormat, LogLevel, LogTarget};

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{CacheUse, GroupId};
-use crate::{Address, HeaderNames, RegexPlan, Template};
+use super::{CacheUse, GroupId, HeaderNames};
+use crate::{Address, RegexPlan, Template};
 
 /// A group of peers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -94,8 +94,8 @@ pub struct UpstreamCall {
     pub pass_headers: bool,
     /// `*_pass_request_body`.
     pub pass_body: bool,
-    /// `*_hide_header`, defaults included, `*_pass_header` taken out; lower case.
-    pub hide_headers: Vec<String>,
+    /// `*_hide_header`, defaults included, `*_pass_header` taken out.
+    pub hide_headers: HeaderNames,
     /// `*_ignore_headers`.
     pub ignore_headers: IgnoreHeaders,
     /// `*_intercept_errors`.

@@ -38,12 +38,6 @@ pub(super) fn any(bytes: &[u8], class: u8) -> bool {
     bytes.iter().any(|&byte| is(byte, class))
 }
 
-/// Whether some byte is a control; the tab counts as one.
-#[inline]
-pub(super) fn any_control(bytes: &[u8]) -> bool {
-    first_control(bytes).is_some()
-}
-
 /// Where the first control byte stands; the tab counts as one. Sixteen bytes at a time: this
 /// looks at every byte of every request.
 #[inline]
@@ -51,15 +45,7 @@ pub(super) fn first_control(bytes: &[u8]) -> Option<usize> {
     let (blocks, _) = bytes.as_chunks::<16>();
     let clean = |block: &&[u8; 16]| !block.iter().fold(false, |any, &byte| any | is_control(byte));
     let before = blocks.iter().take_while(clean).count() * 16;
-    let (words, rest) = bytes.get(before..)?.as_chunks::<8>();
-    for (number, word) in words.iter().enumerate() {
-        let found = controls(u64::from_le_bytes(*word));
-        if found != 0 {
-            return Some(before + number * 8 + found.trailing_zeros() as usize / 8);
-        }
-    }
-    let found = rest.iter().position(|&byte| is_control(byte))?;
-    Some(before + words.len() * 8 + found)
+    Some(before + find(bytes.get(before..)?, controls, is_control)?)
 }
 
 #[inline]
@@ -67,15 +53,47 @@ fn is_control(byte: u8) -> bool {
     byte < 0x20 || byte == 0x7f
 }
 
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
 /// The highest bit of each byte that is a control. Above the lowest such byte there may be others
 /// set: a difference borrows from its neighbour.
 #[inline]
 fn controls(word: u64) -> u64 {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = 0x8080_8080_8080_8080;
     let below_space = word.wrapping_sub(ONES * 0x20) & !word;
     let delete = word ^ (ONES * 0x7f);
     (below_space | (delete.wrapping_sub(ONES) & !delete)) & HIGH
+}
+
+/// The first byte below the space: what ends a line is among these. Eight bytes at a time.
+#[inline]
+pub(super) fn find_below_space(bytes: &[u8]) -> Option<usize> {
+    let below = |word: u64| word.wrapping_sub(ONES * 0x20) & !word & HIGH;
+    find(bytes, below, |byte| byte < 0x20)
+}
+
+/// The first byte like `wanted`. For texts of which few bytes are looked at; eight at a time.
+#[inline]
+pub(super) fn find_byte(bytes: &[u8], wanted: u8) -> Option<usize> {
+    let same = |word: u64| {
+        let word = word ^ (ONES * u64::from(wanted));
+        word.wrapping_sub(ONES) & !word & HIGH
+    };
+    find(bytes, same, |byte| byte == wanted)
+}
+
+/// `marks` marks bytes of a word; of the marks the lowest is right.
+#[inline]
+fn find(bytes: &[u8], marks: impl Fn(u64) -> u64, is_wanted: impl Fn(u8) -> bool) -> Option<usize> {
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let marks = marks(u64::from_le_bytes(*word));
+        if marks != 0 {
+            return Some(index * 8 + marks.trailing_zeros() as usize / 8);
+        }
+    }
+    let found = rest.iter().position(|&byte| is_wanted(byte))?;
+    Some(words.len() * 8 + found)
 }
 
 /// `bytes` without blanks and tabs at both ends, as a range of `bytes`.
@@ -179,6 +197,22 @@ mod tests {
                 assert_eq!(first_control(&bytes), Some(at), "two in {length}");
                 bytes.truncate(at);
                 bytes.extend(before);
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_of_several_is_found_wherever_it_stands() {
+        for byte in 0..=255u8 {
+            for at in 0..20 {
+                let mut bytes = [0xe1; 20];
+                bytes[at] = byte;
+                assert_eq!(find_below_space(&bytes), (byte < 0x20).then_some(at), "{byte} at {at}");
+                let first = if byte == 0xe1 { 0 } else { at };
+                bytes[at..].fill(byte);
+                assert_eq!(find_byte(&bytes, byte), Some(first), "{byte} at {at}");
+                let other = (byte ^ 1 == 0xe1 && at > 0).then_some(0);
+                assert_eq!(find_byte(&bytes, byte ^ 1), other, "{byte} at {at}");
             }
         }
     }

@@ -3,7 +3,7 @@
 //! Rooms: `limits` (what a request may cost), `scan` (a request head as ranges, resumable, no
 //! allocation of its own), `fields` (what the header fields decide together), `target` (the four
 //! target forms and the Host value), `request` ([`RequestReader`]), `chunked` (the chunked
-//! coding), `response` ([`ResponseReader`]), `write` (heads and chunks on their way out),
+//! coding), `response` ([`ResponseReader`]), `write` (request heads and chunks on their way out),
 //! `bytes` (which byte may stand where).
 //!
 //! Invariants: a byte is looked at once while a head trickles in; after an error the connection
@@ -26,7 +26,4 @@ pub use self::request::RequestReader;
 pub use self::response::{ResponseError, ResponseReader, ResponseStyle};
 pub use self::scan::{RequestScan, ScannedHead, scan_request};
 pub use self::target::is_valid_host;
-pub use self::write::{
-    CHUNK_END, ConnectionField, LAST_CHUNK, ResponseFraming, write_chunk_prefix,
-    write_request_head, write_response_head,
-};
+pub use self::write::{CHUNK_END, LAST_CHUNK, write_chunk_prefix, write_request_head};

@@ -1,9 +1,9 @@
 //! Response heads from upstreams: HTTP/1 status lines and CGI's `Status:` fields.
 
-use bytes::{Bytes, BytesMut};
-use message::{BodyLength, Header, HeaderField, KnownHeader, ResponseHead, Slice};
+use bytes::{Buf, Bytes, BytesMut};
+use message::{BodyLength, HeaderField, Headers, KnownHeader, ResponseHead, Slice, reason_bytes};
 
-use super::bytes::{TOKEN, all, any_control, decimal, list_items, trimmed};
+use super::bytes::{TOKEN, all, decimal, find_below_space, find_byte, list_items, trimmed};
 
 /// How an upstream begins its answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,12 +60,19 @@ impl ResponseError {
 /// Interim (1xx) answers before the final one that are skipped.
 const INTERIM_ANSWERS_MAX: u8 = 16;
 
+/// Fields that answers usually have: one allocation holds them.
+const FIELDS: usize = 12;
+
 /// Reads the heads of answers out of a growing buffer, line after line as they come.
 #[derive(Clone, Debug)]
 pub struct ResponseReader {
     style: ResponseStyle,
+    /// Where the line begins that is not complete.
     line: usize,
+    /// Up to where its end was looked for.
     searched: usize,
+    /// Whether it has a byte that may not stand in one: a NUL, or a CR before its end.
+    is_broken: bool,
     interim_answers: u8,
     head_bytes: usize,
     keep_alive: bool,
@@ -85,6 +92,7 @@ impl ResponseReader {
             style,
             line: 0,
             searched: 0,
+            is_broken: false,
             interim_answers: 0,
             head_bytes: 0,
             keep_alive: false,
@@ -124,9 +132,9 @@ impl ResponseReader {
         bytes_max: usize,
     ) -> Result<Option<ResponseHead>, ResponseError> {
         while self.read_lines(buffer, bytes_max)? {
-            let head = buffer.split_to(self.line).freeze();
-            self.head_bytes = head.len();
-            let answer = self.finish(&head, request_was_head)?;
+            let answer = self.finish(buffer.get(..self.line).unwrap_or(&[]), request_was_head)?;
+            self.head_bytes = self.line;
+            buffer.advance(self.line);
             self.begin();
             match answer.status {
                 101 => return Err(ResponseError::UnexpectedUpgrade),
@@ -146,6 +154,7 @@ impl ResponseReader {
     fn begin(&mut self) {
         self.line = 0;
         self.searched = 0;
+        self.is_broken = false;
         self.status = None;
         self.http11 = false;
         self.fields.clear();
@@ -155,15 +164,12 @@ impl ResponseReader {
     /// Takes note of the lines that have come; says whether the empty one is among them, in which
     /// case `line` is one past it.
     fn read_lines(&mut self, buffer: &[u8], bytes_max: usize) -> Result<bool, ResponseError> {
-        while let Some(found) = memchr::memchr(b'\n', buffer.get(self.searched..).unwrap_or(&[])) {
-            let end = self.searched + found;
-            let at = std::mem::replace(&mut self.line, end + 1);
-            self.searched = end + 1;
-            if self.searched > bytes_max {
+        while let Some(end) = self.next_line_end(buffer) {
+            let at = std::mem::replace(&mut self.line, self.searched);
+            if self.line > bytes_max {
                 return Err(ResponseError::HeadTooLong);
             }
             let line = buffer.get(at..end).unwrap_or(&[]);
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
             match at {
                 0 if line.is_empty() => return Err(ResponseError::BadStatusLine),
                 _ if line.is_empty() => return Ok(true),
@@ -174,44 +180,70 @@ impl ResponseReader {
         if self.style == ResponseStyle::Http && !could_be_status_line(buffer) {
             return Err(ResponseError::BadStatusLine);
         }
-        self.searched = buffer.len();
         if buffer.len() >= bytes_max {
             return Err(ResponseError::HeadTooLong);
         }
         Ok(false)
     }
 
+    /// Where the text of the current line ends, which is LF or CR LF; `searched` is then one past
+    /// these.
+    #[inline]
+    fn next_line_end(&mut self, buffer: &[u8]) -> Option<usize> {
+        loop {
+            let rest = buffer.get(self.searched..)?;
+            let Some(found) = find_below_space(rest) else {
+                self.searched = buffer.len();
+                return None;
+            };
+            let end = self.searched + found;
+            self.searched = end;
+            match rest.get(found..)? {
+                [b'\r', b'\n', ..] => self.searched += 2,
+                [b'\n', ..] => self.searched += 1,
+                // Whether that is a line end, the next byte says.
+                [b'\r'] => return None,
+                [byte, ..] => {
+                    self.is_broken |= is_line_breaker(*byte);
+                    self.searched += 1;
+                    continue;
+                }
+                [] => return None,
+            }
+            return Some(end);
+        }
+    }
+
     fn handle_first_line(&mut self, line: &[u8]) -> Result<(), ResponseError> {
+        self.fields.reserve(FIELDS);
         match parse_status_line(line) {
-            Some((minor, status)) => {
+            Some((minor, status)) if !self.is_broken => {
                 self.http11 = minor >= 1;
                 self.status = Some(status);
                 Ok(())
             }
-            None if self.style == ResponseStyle::Http || line.starts_with(b"HTTP/") => {
-                Err(ResponseError::BadStatusLine)
+            None if self.style == ResponseStyle::Cgi && !line.starts_with(b"HTTP/") => {
+                self.handle_field_line(line, 0)
             }
-            None => self.handle_field_line(line, 0),
+            _ => Err(ResponseError::BadStatusLine),
         }
     }
 
     /// `at` is where the line begins in the head.
     fn handle_field_line(&mut self, line: &[u8], at: usize) -> Result<(), ResponseError> {
-        let colon = memchr::memchr(b':', line).ok_or(ResponseError::BadHeader)?;
+        let colon = find_byte(line, b':').ok_or(ResponseError::BadHeader)?;
         let (name, value) = line.split_at(colon);
         let known = KnownHeader::from_name(name);
         // A name that is known is a token.
-        if known == KnownHeader::Unknown && (name.is_empty() || !all(name, TOKEN)) {
+        let is_token = known != KnownHeader::Unknown || (!name.is_empty() && all(name, TOKEN));
+        if self.is_broken || !is_token {
             return Err(ResponseError::BadHeader);
         }
         let value = value.get(1..).unwrap_or(&[]);
-        if any_control(value) && value.iter().any(|byte| is_line_breaker(*byte)) {
-            return Err(ResponseError::BadHeader);
-        }
         let (start, end) = trimmed(value);
         let value_at = at + name.len() + 1;
         let value = value.get(start..end).unwrap_or(&[]);
-        let range = slice(value_at + start, value_at + end);
+        let range = Slice::new(value_at + start, value_at + end);
         self.framing.handle_field(known, value, range)?;
         match known {
             KnownHeader::Status if self.style == ResponseStyle::Cgi => {
@@ -221,7 +253,7 @@ impl ResponseReader {
             }
             known if known.is_hop_by_hop() => {}
             _ => {
-                let name = slice(at, at + name.len());
+                let name = Slice::new(at, at + name.len());
                 self.fields.push(HeaderField { name, value: range, known });
             }
         }
@@ -231,44 +263,24 @@ impl ResponseReader {
     /// The head is complete.
     fn finish(
         &mut self,
-        head: &Bytes,
+        head: &[u8],
         request_was_head: bool,
     ) -> Result<ResponseHead, ResponseError> {
-        let mut answer = ResponseHead::new(200, BodyLength::UntilClose);
-        answer.headers.reserve_exact(self.fields.len());
-        for field in &self.fields {
-            if !self.framing.is_nominated(field.name.of(head), head) {
-                answer.headers.push(header(field, head));
-            }
+        let mut fields = std::mem::take(&mut self.fields);
+        if !self.framing.nominated.is_empty() {
+            fields.retain(|field| !self.framing.is_nominated(field, head));
         }
-        match self.status {
-            Some((status, text)) => {
-                (answer.status, answer.reason) = (status, reason(status, text, head))
-            }
-            None if self.fields.iter().any(|field| field.known == KnownHeader::Location) => {
-                answer.status = 302;
-            }
-            None => {}
-        }
+        let headers = Headers::new(head, fields);
+        let (status, reason) = match self.status {
+            Some((status, text)) => (status, reason_bytes(status, text.of(head))),
+            None if headers.has(KnownHeader::Location) => (302, Bytes::new()),
+            None => (200, Bytes::new()),
+        };
         self.keep_alive = self.style == ResponseStyle::Http && self.framing.keep_alive(self.http11);
-        answer.body = self.framing.body(self.style, request_was_head, &answer)?;
-        self.keep_alive &= answer.body != BodyLength::UntilClose;
-        Ok(answer)
+        let body = self.framing.body(self.style, request_was_head, status)?;
+        self.keep_alive &= body != BodyLength::UntilClose;
+        Ok(ResponseHead { status, reason, headers, body })
     }
-}
-
-/// A field as a share of its head. A name that is written the usual way needs none.
-fn header(field: &HeaderField, head: &Bytes) -> Header {
-    let name = field.name.of(head);
-    let usual = field.known.name().as_bytes();
-    let name = if name == usual { Bytes::from_static(usual) } else { head.slice_ref(name) };
-    Header { name, value: head.slice_ref(field.value.of(head)), known: field.known }
-}
-
-fn reason(status: u16, text: Slice, head: &Bytes) -> Bytes {
-    let usual = message::reason(status).as_bytes();
-    let text = text.of(head);
-    if text == usual { Bytes::from_static(usual) } else { head.slice_ref(text) }
 }
 
 #[derive(Clone, Debug, Default)]
@@ -322,12 +334,11 @@ impl Framing {
 
     /// Fields that Connection declares to be about this connection only (RFC 9110, 7.6.1);
     /// names that somebody decides upon are not given up for that.
-    fn is_nominated(&self, name: &[u8], head: &[u8]) -> bool {
-        !self.nominated.is_empty()
-            && KnownHeader::from_name(name) == KnownHeader::Unknown
+    fn is_nominated(&self, field: &HeaderField, head: &[u8]) -> bool {
+        field.known == KnownHeader::Unknown
             && (self.nominated.iter())
                 .flat_map(|value| list_items(value.of(head)))
-                .any(|option| option.eq_ignore_ascii_case(name))
+                .any(|option| option.eq_ignore_ascii_case(field.name.of(head)))
     }
 
     fn keep_alive(&self, http11: bool) -> bool {
@@ -338,7 +349,7 @@ impl Framing {
         &self,
         style: ResponseStyle,
         request_was_head: bool,
-        answer: &ResponseHead,
+        status: u16,
     ) -> Result<BodyLength, ResponseError> {
         let http = style == ResponseStyle::Http;
         if http && self.unknown_coding {
@@ -347,7 +358,7 @@ impl Framing {
         if http && self.chunked && self.content_length.is_some() {
             return Err(ResponseError::ContentLengthAndTransferEncoding);
         }
-        if request_was_head || answer.is_bodiless_status() {
+        if request_was_head || message::is_bodiless(status) {
             return Ok(BodyLength::None);
         }
         Ok(match self.content_length {
@@ -384,18 +395,13 @@ fn parse_status(text: &[u8], at: usize) -> Result<Status, ResponseError> {
     let status = digit(a) * 100 + digit(b) * 10 + digit(c);
     let reason_at = match rest {
         [] => text.len(),
-        [b' ', reason @ ..] if !reason.iter().any(|byte| is_line_breaker(*byte)) => 4,
+        [b' ', ..] => 4,
         _ => return Err(ResponseError::BadStatus),
     };
-    Ok((status, slice(at + reason_at, at + text.len())))
-}
-
-fn slice(start: usize, end: usize) -> Slice {
-    // A head is limited far below 4 GiB.
-    Slice { start: start as u32, end: end as u32 }
+    Ok((status, Slice::new(at + reason_at, at + text.len())))
 }
 
 /// What would end a line or a text for somebody behind us.
 fn is_line_breaker(byte: u8) -> bool {
-    matches!(byte, b'\r' | b'\n' | 0)
+    matches!(byte, b'\r' | 0)
 }

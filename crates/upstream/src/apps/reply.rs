@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use message::{BodyLength, Header, KnownHeader, ResponseHead};
+use message::{BodyLength, HeaderField, Headers, KnownHeader, ResponseHead, Slice};
 use proto::channel::{
     FLAG_END, REPLY_FRAME_BYTES_MAX, REPLY_HEAD_BYTES, ReplyHead, ReplyHeader, ReplyKind,
     SLOT_WORDS,
@@ -25,6 +25,9 @@ use super::slots::{Event, Slots, WorkerKey};
 
 /// Frames received with one system call at most.
 const FRAMES_MAX: usize = 8;
+
+/// Fields that answers usually have: one allocation holds them.
+const FIELDS: usize = 12;
 
 /// Where frames of all workers of this thread are received: one worker's at a time.
 pub(super) struct Inbox {
@@ -315,29 +318,27 @@ fn reply_event(id: u64, reply: Vec<u8>) -> Option<Event> {
     head_event(payload, header.head_bytes as usize, true)
 }
 
-/// Every field is a share of the bytes.
+/// A head and the first piece of the body behind it.
 fn head_event(bytes: Bytes, head_bytes: usize, end: bool) -> Option<Event> {
-    let mut answer = ResponseHead::new(0, BodyLength::UntilClose);
-    let mut length = None;
+    let head = bytes.get(..head_bytes)?;
+    let mut fields = Vec::with_capacity(FIELDS);
     let each = |name: Range<usize>, value: Range<usize>| {
-        if value.end <= head_bytes {
-            let header = Header::new(bytes.slice(name), bytes.slice(value));
-            if header.known == KnownHeader::ContentLength {
-                length = std::str::from_utf8(&header.value).ok().and_then(|text| text.parse().ok());
-            }
-            answer.headers.push(header);
-        }
+        let known = KnownHeader::from_name(head.get(name.clone()).unwrap_or(&[]));
+        let (name, value) = (Slice::new(name.start, name.end), Slice::new(value.start, value.end));
+        fields.push(HeaderField { name, value, known });
     };
-    let (status, reason) = ReplyHead::decode(bytes.get(..head_bytes)?, each).ok()?;
-    answer.status = status;
-    answer.reason = bytes.slice(reason);
-    answer.body = match length {
-        _ if answer.is_bodiless_status() => BodyLength::None,
+    let (status, reason) = ReplyHead::decode(head, each).ok()?;
+    let headers = Headers::new(head, fields);
+    let length = headers.get_all(KnownHeader::ContentLength).last();
+    let length = length.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+    let body = match length {
+        _ if message::is_bodiless(status) => BodyLength::None,
         Some(length) => BodyLength::Length(length),
         None => BodyLength::UntilClose,
     };
+    let reason = message::reason_bytes(status, head.get(reason)?);
     (100..=999).contains(&status).then(|| {
         let first = bytes.slice(head_bytes..);
-        Event::Head { head: answer, first, end }
+        Event::Head { head: ResponseHead { status, reason, headers, body }, first, end }
     })
 }

@@ -55,7 +55,7 @@ pub fn call() -> UpstreamCall {
         request_buffering: true,
         pass_headers: true,
         pass_body: true,
-        hide_headers: Vec::new(),
+        hide_headers: Default::default(),
         ignore_headers: IgnoreHeaders::default(),
         intercept_errors: false,
         ignore_client_abort: false,
