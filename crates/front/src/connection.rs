@@ -358,7 +358,8 @@ async fn answer(wire: &mut Wire, exchange: &mut Exchange, mut next: Next) -> Aft
                 crate::log::access::write(exchange);
                 return After::Close;
             }
-            Next::Call => match crate::call::call(wire, exchange).await {
+            // In a box: an idle connection must not be as large as one that waits for an upstream.
+            Next::Call => match Box::pin(crate::call::call(wire, exchange)).await {
                 Some(outcome) => next = phases::settle(exchange, outcome),
                 None => {
                     exchange.sent.status = 499;
