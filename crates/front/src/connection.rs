@@ -170,7 +170,7 @@ async fn next_head(
             let Some(active) = thread.active() else { return Head::Over };
             let (limits, time) = active.limits(default_server(&active, client));
             if !begun {
-                reader.reuse(thread.fields.take());
+                reader.reuse(thread.fields.take().unwrap_or_default());
             }
             match reader.next_head(&mut wire.buffer, limits) {
                 Ok(Some(head)) => {
@@ -210,7 +210,7 @@ fn begin(
 ) -> Place {
     client.requests.set(client.requests.get() + 1);
     thread.counters.requests.fetch_add(1, Ordering::Relaxed);
-    let mut place = thread.places.take();
+    let mut place = thread.places.take().unwrap_or_default();
     place.fill(exchange(thread, active, client, (head, pipelined)));
     place
 }

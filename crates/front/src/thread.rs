@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use message::HeaderField;
-use net::{BufferPool, Listener, Watch};
+use net::{BufferPool, Listener, Spares, Watch};
 use plan::Address;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::task::{JoinHandle, LocalSet};
@@ -21,7 +21,6 @@ use crate::clock::Clock;
 use crate::content::open_files::OpenFiles;
 use crate::exchange::Place;
 use crate::runtime::{Active, Runtime};
-use crate::spares::Spares;
 use crate::status::Counters;
 
 /// Idle connections may still send a request while the thread stops for this long: a request

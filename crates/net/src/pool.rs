@@ -1,18 +1,16 @@
 //! Read buffers that idle connections give back.
 
-use std::cell::RefCell;
-
 use bytes::BytesMut;
+
+use crate::Spares;
 
 /// Bytes of one read buffer: one read takes a whole usual request.
 pub const BUFFER_BYTES: usize = 8 * 1024;
-/// Buffers kept for reuse per thread; more are freed.
-const SPARE_MAX: usize = 64;
 
 /// Spare read buffers of one thread.
 #[derive(Debug, Default)]
 pub struct BufferPool {
-    spare: RefCell<Vec<BytesMut>>,
+    spare: Spares<BytesMut>,
 }
 
 impl BufferPool {
@@ -23,7 +21,7 @@ impl BufferPool {
 
     /// A buffer with room for at least [`BUFFER_BYTES`].
     pub fn take(&self) -> BytesMut {
-        let mut buffer = self.spare.borrow_mut().pop().unwrap_or_default();
+        let mut buffer = self.spare.take().unwrap_or_default();
         buffer.reserve(BUFFER_BYTES);
         buffer
     }
@@ -31,11 +29,10 @@ impl BufferPool {
     /// Gives back a buffer that holds nothing anybody needs. One that was cut off a larger one, or
     /// that has grown large, is not kept.
     pub fn put(&self, mut buffer: BytesMut) {
-        let mut spare = self.spare.borrow_mut();
         let fits = (BUFFER_BYTES / 2..=4 * BUFFER_BYTES).contains(&buffer.capacity());
-        if spare.len() < SPARE_MAX && fits {
+        if fits {
             buffer.clear();
-            spare.push(buffer);
+            self.spare.put(buffer);
         }
     }
 }
@@ -55,6 +52,6 @@ mod tests {
         assert_eq!((buffer.as_ptr(), buffer.len()), (place, 0));
         buffer.extend_from_slice(b"head");
         pool.put(buffer.split_to(4));
-        assert!(pool.spare.borrow().is_empty());
+        assert!(pool.spare.take().is_none());
     }
 }

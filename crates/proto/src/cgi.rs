@@ -4,7 +4,7 @@
 use message::{HeaderField, KnownHeader, RequestHead, Slice, Version};
 
 use crate::http1::ScannedHead;
-use crate::uwsgi::{TooLong, push_var};
+use crate::uwsgi::{TooLong, push_var, push_var_with};
 
 /// What the variables say of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -211,13 +211,13 @@ impl Parts<'_> {
             KnownHeader::ContentType | KnownHeader::ContentLength => b"",
             _ => b"HTTP_",
         };
-        let key_bytes = u16::try_from(prefix.len() + name.len()).map_err(|_| TooLong)?;
-        out.extend_from_slice(&key_bytes.to_le_bytes());
-        out.extend_from_slice(prefix);
-        out.extend(name.iter().map(|&byte| variable_byte(byte)));
+        let key = |out: &mut Vec<u8>| {
+            out.extend_from_slice(prefix);
+            out.extend(name.iter().map(|&byte| variable_byte(byte)));
+        };
         let joint: &[u8] = if field.known == KnownHeader::Cookie { b"; " } else { b", " };
         let later = self.fields.get(at + 1..).unwrap_or(&[]);
-        open_value(out, |out| {
+        push_var_with(out, key, |out| {
             out.extend_from_slice(field.value.of(self.bytes));
             for other in later.iter().filter(|other| self.same_name(other, name)) {
                 out.extend_from_slice(joint);
@@ -237,19 +237,7 @@ impl Parts<'_> {
 
 /// Appends a variable whose value `fill` appends.
 fn open_var(out: &mut Vec<u8>, key: &[u8], fill: impl FnOnce(&mut Vec<u8>)) -> Result<(), TooLong> {
-    let key_bytes = u16::try_from(key.len()).map_err(|_| TooLong)?;
-    out.extend_from_slice(&key_bytes.to_le_bytes());
-    out.extend_from_slice(key);
-    open_value(out, fill)
-}
-
-fn open_value(out: &mut Vec<u8>, fill: impl FnOnce(&mut Vec<u8>)) -> Result<(), TooLong> {
-    let length_at = out.len();
-    out.extend_from_slice(&[0, 0]);
-    fill(out);
-    let bytes = u16::try_from(out.len() - length_at - 2).map_err(|_| TooLong)?;
-    out[length_at..length_at + 2].copy_from_slice(&bytes.to_le_bytes());
-    Ok(())
+    push_var_with(out, |out| out.extend_from_slice(key), fill)
 }
 
 #[inline]

@@ -16,10 +16,10 @@ impl<T> Default for Spares<T> {
     }
 }
 
-impl<T: Default> Spares<T> {
-    /// One of them, or a new one.
-    pub fn take(&self) -> T {
-        self.0.borrow_mut().pop().unwrap_or_default()
+impl<T> Spares<T> {
+    /// One of them, if there is one.
+    pub fn take(&self) -> Option<T> {
+        self.0.borrow_mut().pop()
     }
 
     /// Keeps one that is not used any more.
