@@ -136,6 +136,7 @@ pub fn push_var(out: &mut Vec<u8>, key: &[u8], value: &[u8]) -> Result<(), TooLo
 ///
 /// # Errors
 /// If the name or the value is too long; then nothing is appended.
+#[inline]
 pub fn push_var_with(
     out: &mut Vec<u8>,
     key: impl FnOnce(&mut Vec<u8>),
@@ -148,6 +149,7 @@ pub fn push_var_with(
 }
 
 /// A text behind its length, which is known when it is there.
+#[inline]
 fn push_text(out: &mut Vec<u8>, text: impl FnOnce(&mut Vec<u8>)) -> Result<(), TooLong> {
     let length_at = out.len();
     out.extend_from_slice(&[0; 2]);
