@@ -91,41 +91,13 @@ fn zone(offset_seconds: i32) -> String {
 /// Appends seconds since 1970 as an HTTP date.
 pub fn http_date(seconds: i64, out: &mut Vec<u8>) {
     let seconds = u64::try_from(seconds).unwrap_or(0).min(LAST_SECOND);
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    let (year, month, day) = civil(days);
-    let mut text = *b"Thu, 01 Jan 1970 00:00:00 GMT";
-    text[..3].copy_from_slice(DAYS[(days % 7) as usize].as_bytes());
-    text[8..11].copy_from_slice(MONTHS[month].as_bytes());
-    let numbers = [day, year / 100, year % 100, second / 3600, second / 60 % 60, second % 60];
-    for (at, number) in [5, 12, 14, 17, 20, 23].into_iter().zip(numbers) {
-        text[at] = b'0' + (number / 10) as u8;
-        text[at + 1] = b'0' + (number % 10) as u8;
-    }
-    out.extend_from_slice(&text);
+    let time = UNIX_EPOCH + Duration::from_secs(seconds);
+    // The type formats into any writer, and writing into a vector cannot fail.
+    let _ = std::io::Write::write_fmt(out, format_args!("{}", httpdate::HttpDate::from(time)));
 }
 
 /// The last second of the year 9999: the format has no room for more.
 const LAST_SECOND: u64 = 253_402_300_799;
-
-/// The first of 1970 was a Thursday.
-const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-
-/// Year, month from 0 and day of a number of days since 1970, by the Gregorian calendar. Counted
-/// in years that begin in March, so that the leap day is the last of its year.
-fn civil(days: u64) -> (u64, usize, u64) {
-    const DAYS_OF_400_YEARS: u64 = 146_097;
-    // From 1 March of the year 0.
-    let days = days + 719_468;
-    let (cycle, day) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
-    // Every 4th year is a day longer, the 100th is not, the 400th is.
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    // March to July have 153 days, and so have the five months behind them.
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, next) = if month < 10 { (month + 2, 0) } else { (month - 10, 1) };
-    (cycle * 400 + year + next, month as usize, day)
-}
 
 /// Reads an HTTP date in any of the three forms of RFC 9110, 5.6.7.
 pub fn parse_http_date(text: &[u8]) -> Option<i64> {

@@ -96,7 +96,6 @@ fn once(exchange: &mut Exchange, start: Start) -> Outcome {
     }
     match start {
         Start::Server => {
-            exchange.location = exchange.server().fallback;
             real_ip::find(exchange);
             server(exchange)
         }

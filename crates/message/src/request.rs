@@ -16,7 +16,8 @@ pub struct Slice {
 }
 
 impl Slice {
-    /// From the first byte to one past the last.
+    /// From the first byte to one past the last; both are far below 4 GiB.
+    #[inline]
     pub fn new(start: usize, end: usize) -> Slice {
         Slice { start: start as u32, end: end as u32 }
     }

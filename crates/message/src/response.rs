@@ -28,9 +28,4 @@ impl ResponseHead {
     pub fn header(&self, known: KnownHeader) -> Option<&[u8]> {
         self.headers.get(known)
     }
-
-    /// Whether the status alone forbids a body (RFC 9110, 6.4.1).
-    pub fn is_bodiless_status(&self) -> bool {
-        crate::is_bodiless(self.status)
-    }
 }

@@ -240,8 +240,9 @@ fn open_var(out: &mut Vec<u8>, key: &[u8], fill: impl FnOnce(&mut Vec<u8>)) -> R
     push_var_with(out, |out| out.extend_from_slice(key), fill)
 }
 
+/// A letter of a field's name as it stands in the name of its variable.
 #[inline]
-fn variable_byte(byte: u8) -> u8 {
+pub fn variable_byte(byte: u8) -> u8 {
     if byte == b'-' { b'_' } else { byte.to_ascii_uppercase() }
 }
 

@@ -101,9 +101,9 @@ impl AnswerBody {
         body
     }
 
-    pub(crate) fn app(body: AppBody, head_bytes: u64, begun: Instant) -> AnswerBody {
+    pub(crate) fn app(body: AppBody, head_bytes: u64, begun: Option<Instant>) -> AnswerBody {
         let source = Source::App(body);
-        AnswerBody { source, begun: Some(begun), body_bytes: 0, head_bytes, ended_after: None }
+        AnswerBody { source, begun, body_bytes: 0, head_bytes, ended_after: None }
     }
 
     /// An empty body: an answer that nobody sent.

@@ -115,11 +115,17 @@ impl Upstreams {
             return Err(Failure::new(FailureKind::Error, "TLS to upstreams is not supported"));
         }
         if let Some((app, name)) = group.app() {
-            let calling = self.apps.call(app, name.clone(), call, outgoing, trace);
+            let begun = self.begun();
+            let calling = self.apps.call((app, name.clone()), call, outgoing, begun, trace);
             return Ok(Way::App(Box::pin(calling)));
         }
         let request = self.spares.place(Request::new(outgoing, call, &group.balancer)?);
         Ok(Way::Sockets(group, request, trace))
+    }
+
+    /// Now, if anybody asks how long upstreams take.
+    fn begun(&self) -> Option<Instant> {
+        self.keeps_times.then(Instant::now)
     }
 
     async fn call_sockets(
@@ -135,7 +141,7 @@ impl Upstreams {
                 return Err(no_live_upstreams(group, trace));
             };
             let may_go_on = request.may_go_on(&call.next);
-            request.times = Times { begun: self.keeps_times.then(Instant::now), connect: None };
+            request.times = Times { begun: self.begun(), connect: None };
             let failure = match self.attempt(&chosen, call, &mut request, trace).await {
                 Ok((head, connection)) => {
                     let bad = call.next.statuses.contains(&head.status);

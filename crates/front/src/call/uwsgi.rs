@@ -4,6 +4,7 @@
 
 use message::{HeaderField, KnownHeader};
 use plan::front::upstream::UwsgiParam;
+use proto::cgi::variable_byte;
 use proto::uwsgi::push_var_with;
 use route::render;
 
@@ -53,7 +54,7 @@ pub fn push_headers(exchange: &Exchange, header_params: &[String], out: &mut Vec
         let separator: &[u8] = if field.known == KnownHeader::Cookie { b"; " } else { b", " };
         let push_name = |out: &mut Vec<u8>| {
             out.extend_from_slice(b"HTTP_");
-            out.extend(name.iter().copied().map(in_variable));
+            out.extend(name.iter().copied().map(variable_byte));
         };
         let push_value = |out: &mut Vec<u8>| {
             out.extend_from_slice(head.text(field.value));
@@ -67,17 +68,9 @@ pub fn push_headers(exchange: &Exchange, header_params: &[String], out: &mut Vec
 }
 
 fn is_set(header_params: &[String], name: &[u8]) -> bool {
-    header_params.iter().any(|param| param.bytes().eq(name.iter().copied().map(in_variable)))
+    header_params.iter().any(|param| param.bytes().eq(name.iter().copied().map(variable_byte)))
 }
 
 fn is_same_variable(left: &[u8], right: &[u8]) -> bool {
-    left.iter().zip(right).all(|(&left, &right)| in_variable(left) == in_variable(right))
-}
-
-/// A letter of a header's name as it stands in the variable's.
-fn in_variable(letter: u8) -> u8 {
-    match letter {
-        b'-' => b'_',
-        letter => letter.to_ascii_uppercase(),
-    }
+    left.iter().zip(right).all(|(&left, &right)| variable_byte(left) == variable_byte(right))
 }

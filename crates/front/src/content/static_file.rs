@@ -1,7 +1,7 @@
 //! Files.
 
 use std::fs::Metadata;
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use super::paths;
 use crate::exchange::Exchange;
 use crate::filter::gzip;
 use crate::phases::Outcome;
+use crate::redirect;
 use crate::relay::Body;
 use crate::response::Response;
 
@@ -26,7 +27,7 @@ pub fn serve(exchange: &mut Exchange) -> Outcome {
     let found = exchange.thread.files.open(&path);
     match found {
         Ok(Found::File(metadata, body)) => file(exchange, &path, &metadata, body),
-        Ok(Found::Directory) => redirect_to_slash(exchange),
+        Ok(Found::Directory) => redirect::with_slash(exchange),
         Ok(Found::Special) => {
             let path = String::from_utf8_lossy(&path);
             exchange.log(LogLevel::Crit, &format!("\"{path}\" is not a regular file"));
@@ -61,17 +62,6 @@ pub fn errno_text(error: &io::Error) -> String {
     format!("({number}: {text})")
 }
 
-fn redirect_to_slash(exchange: &mut Exchange) -> Outcome {
-    let mut location = Vec::with_capacity(exchange.uri().len() + 8);
-    route::escape::escape(exchange.uri(), route::escape::Escape::Uri, &mut location);
-    location.push(b'/');
-    if !exchange.args().is_empty() {
-        location.push(b'?');
-        location.extend_from_slice(exchange.args());
-    }
-    Outcome::Redirect(301, Bytes::from(location))
-}
-
 fn file(exchange: &mut Exchange, path: &[u8], metadata: &Metadata, body: Body) -> Outcome {
     if !matches!(exchange.method, Method::Get | Method::Head) {
         return Outcome::Status(405);
@@ -100,23 +90,11 @@ fn describe(response: &mut Response, metadata: &Metadata, body: Body, etag: bool
     response.ranges = true;
     response.body = body;
     if etag {
-        response.headers.push_with(KnownHeader::ETag, |out| push_tag(metadata, out));
+        response.headers.push_with(KnownHeader::ETag, |out| {
+            // Writing into a vector does not fail.
+            let _ = write!(out, "\"{:x}-{:x}\"", metadata.mtime(), metadata.len());
+        });
     }
-}
-
-/// Appends nginx's ETag of a file: time and length in hexadecimal.
-fn push_tag(metadata: &Metadata, out: &mut Vec<u8>) {
-    out.push(b'"');
-    push_hexadecimal(metadata.mtime() as u64, out);
-    out.push(b'-');
-    push_hexadecimal(metadata.len(), out);
-    out.push(b'"');
-}
-
-fn push_hexadecimal(number: u64, out: &mut Vec<u8>) {
-    let digits = (u64::BITS - (number | 1).leading_zeros()).div_ceil(4);
-    let digit = |at: u32| b"0123456789abcdef"[(number >> (4 * at) & 15) as usize];
-    out.extend((0..digits).rev().map(digit));
 }
 
 /// The file beside it with `.gz` at the end, if it is there and the client takes it.
@@ -173,15 +151,6 @@ mod tests {
             ("a.b", Some("b")),
         ] {
             assert_eq!(extension(uri.as_bytes()), expected.map(str::as_bytes), "{uri}");
-        }
-    }
-
-    #[test]
-    fn hexadecimal_is_what_the_standard_library_writes() {
-        for number in [0, 1, 15, 16, 255, 256, 0x6543_2100, u64::MAX, -5i64 as u64] {
-            let mut out = Vec::new();
-            push_hexadecimal(number, &mut out);
-            assert_eq!(out, format!("{number:x}").as_bytes());
         }
     }
 }

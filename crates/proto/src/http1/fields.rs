@@ -44,10 +44,7 @@ impl Decisions {
                 }
                 self.host = true;
                 match plain_host_bytes(value) {
-                    Some(bytes) => {
-                        let (start, end) = (at as u32, (at + bytes) as u32);
-                        self.plain_host = Some(Slice { start, end });
-                    }
+                    Some(bytes) => self.plain_host = Some(Slice::new(at, at + bytes)),
                     None if is_valid_host(value) => {}
                     None => return Err(RequestError::BadHost),
                 }

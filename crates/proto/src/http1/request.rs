@@ -51,13 +51,13 @@ impl RequestReader {
         };
         if head.start != 0 {
             buffer.advance(head.start);
-            self.scan.restart();
+            self.scan = RequestScan::new();
             match self.scan.advance(buffer, limits, &mut self.fields)? {
                 Some(again) => head = again,
                 None => return Ok(None),
             }
         }
-        self.scan.restart();
+        self.scan = RequestScan::new();
         let is_all = head.end == buffer.len();
         Ok(Some(RequestHead {
             bytes: if is_all { std::mem::take(buffer) } else { buffer.split_to(head.end) },

@@ -265,12 +265,6 @@ impl RequestScan {
         }
     }
 
-    /// Goes back to the first byte, for the next head.
-    pub(super) fn restart(&mut self) {
-        let request_line = self.request_line;
-        *self = RequestScan { request_line, ..RequestScan::new() };
-    }
-
     /// Takes note that `buf` has lost the empty lines that have been scanned.
     pub(super) fn forget_empty_lines(&mut self) -> usize {
         debug_assert!(!self.has_begun());
@@ -315,8 +309,8 @@ impl RequestScan {
         }
         self.request_line = RequestLine {
             method,
-            method_text: slice(at, at + method_end),
-            target_text: slice(target_at, target_at + target_bytes),
+            method_text: Slice::new(at, at + method_end),
+            target_text: Slice::new(target_at, target_at + target_bytes),
             target: target::parse((target_text, clean), target_at, method, slash)?,
             version,
         };
@@ -398,7 +392,7 @@ impl RequestScan {
         if fields.len() >= limits.headers_max {
             return Err(RequestError::TooManyHeaders);
         }
-        let (name, value) = (slice(at, at + colon), slice(at + start, at + end));
+        let (name, value) = (Slice::new(at, at + colon), Slice::new(at + start, at + end));
         fields.push(HeaderField { name, value, known });
         Ok(())
     }
@@ -445,10 +439,4 @@ fn parse_version(text: &[u8]) -> Result<Version, RequestError> {
 #[inline]
 fn without_cr(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
-}
-
-#[inline]
-fn slice(start: usize, end: usize) -> Slice {
-    // A head is limited far below 4 GiB.
-    Slice { start: start as u32, end: end as u32 }
 }

@@ -22,7 +22,7 @@ pub(super) fn parse(
     method: Method,
     slash: usize,
 ) -> Result<Target, RequestError> {
-    let root = slice(slash, slash + 1);
+    let root = Slice::new(slash, slash + 1);
     // The other controls have been refused while the line came in.
     debug_assert!(
         !text.iter().any(|&byte| is(byte, BAD_IN_TARGET) && byte != b' ' && byte != b'\r')
@@ -64,9 +64,9 @@ fn absolute(text: &[u8], at: usize) -> Result<Target, RequestError> {
     }
     let host_end = host_start + host_bytes;
     // The second slash of `://` stands in where the target has no path.
-    let root = slice(at + host_start - 1, at + host_start);
+    let root = Slice::new(at + host_start - 1, at + host_start);
     let target = path_and_query(&text[host_end..], at + host_end, root)?;
-    Ok(Target { host: Some(slice(at + host_start, at + host_end)), ..target })
+    Ok(Target { host: Some(Slice::new(at + host_start, at + host_end)), ..target })
 }
 
 /// A fragment has no business in a target; like nginx we leave it out of path and query.
@@ -82,8 +82,8 @@ fn path_and_query(text: &[u8], at: usize, root: Slice) -> Result<Target, Request
         }
         end += memchr::memchr(b'#', rest).unwrap_or(rest.len());
     }
-    let path = if after_path == 0 { root } else { slice(at, at + after_path) };
-    Ok(Target { path, query: slice(at + query_start, at + end), has_query, host: None })
+    let path = if after_path == 0 { root } else { Slice::new(at, at + after_path) };
+    Ok(Target { path, query: Slice::new(at + query_start, at + end), has_query, host: None })
 }
 
 /// Bytes of the name in a host as most are: labels of lower-case letters, digits and hyphens, and
@@ -134,10 +134,6 @@ pub fn is_valid_host(value: &[u8]) -> bool {
 
 fn has_double_dot(name: &[u8]) -> bool {
     name.windows(2).any(|pair| pair == b"..")
-}
-
-fn slice(start: usize, end: usize) -> Slice {
-    Slice { start: start as u32, end: end as u32 }
 }
 
 #[cfg(test)]

@@ -182,19 +182,19 @@ impl AppChannels {
         self.0.apps.borrow().get(usize::from(app)).cloned().flatten()
     }
 
-    /// Sends a request to any idle worker and returns when the head of the answer has come.
+    /// Sends a request to any idle worker and returns when the head of the answer has come. `begun`
+    /// is now, if anybody asks for the call's times.
     pub(crate) async fn call(
         &self,
-        app: u16,
-        written: Rc<str>,
+        (app, written): (u16, Rc<str>),
         call: &UpstreamCall,
         outgoing: Outgoing,
+        begun: Option<Instant>,
         trace: &mut CallTrace,
     ) -> Result<Box<Answer>, CallError> {
-        let begun = Instant::now();
         let mut attempt = Attempt::new(written);
         let result = self.attempt(app, call, outgoing, &mut attempt).await;
-        let elapsed = Some(begun.elapsed());
+        let elapsed = begun.map(|begun| begun.elapsed());
         let answered = match result {
             Ok((head, body)) => {
                 attempt.status = head.status;
