@@ -27,6 +27,10 @@ def application(environ, start_response):
             pass
     elif path == "/big":
         body = b"x" * int(query)
+    elif path == "/pieces":
+        length, _, announced = query.partition(",")
+        start_response("200 OK", text + [("Content-Length", announced or length)])
+        return (b"x" * 65536 for _ in range(int(length) // 65536))
     elif path == "/items":
         start_response("200 OK", text)
         return (b"item %d\\n" % number for number in range(3))

@@ -252,6 +252,20 @@ def test_the_private_channel_answers_inline_by_stream_and_marks_the_end(start):
         assert time.monotonic() < end
 
 
+def test_a_long_answer_of_known_length_goes_on_by_stream_behind_its_first_piece(start):
+    front = Front(start(http=0, front_threads=2))
+    few, many = 4 * 65536, 8 * 65536
+    assert front.ask(1, b"/pieces?%d" % few) == (200, b"x" * few, True)
+    assert front.kinds == [0, 1, 1, 1, 1]
+    assert front.ask(2, b"/pieces?%d" % many) == (200, b"x" * many, True)
+    assert front.kinds == [0, 3]
+    # Longer than it said: what it said.
+    assert front.ask(3, b"/pieces?%d,%d" % (many, many - 1)) == (200, b"x" * (many - 1), True)
+    assert front.kinds == [0, 3]
+    assert front.ask(4, b"/pieces?%d" % many, method=b"HEAD") == (200, b"", True)
+    assert 3 not in front.kinds
+
+
 def test_a_stuck_request_of_the_front_is_aborted_with_504(start):
     master = start(http=0, front_threads=2, limits={"harakiri": seconds(0.3)})
     front = Front(master)
@@ -317,11 +331,11 @@ class Front:
     def __init__(self, master):
         self.master = master
 
-    def send(self, number, uri, body=b""):
+    def send(self, number, uri, body=b"", method=b"GET"):
         """Queues a request; the socket its answer comes on."""
         path, _, query = uri.partition(b"?")
         pairs = {
-            b"REQUEST_METHOD": b"GET", b"REQUEST_URI": uri, b"PATH_INFO": path,
+            b"REQUEST_METHOD": method, b"REQUEST_URI": uri, b"PATH_INFO": path,
             b"QUERY_STRING": query, b"SERVER_PROTOCOL": b"HTTP/1.1", b"SERVER_NAME": b"test",
             b"SERVER_PORT": b"80", b"CONTENT_LENGTH": str(len(body)).encode() if body else b"",
         }
@@ -333,14 +347,17 @@ class Front:
         self.master.queue.send(head + coded + body)
         return self.master.workers[0].replies[thread]
 
-    def ask(self, number, uri, body=b""):
-        reply = self.send(number, uri, body)
+    def ask(self, number, uri, body=b"", method=b"GET"):
+        """Status, body and whether it is whole; `kinds` has the kinds of the frames."""
+        reply = self.send(number, uri, body, method)
         reply.settimeout(10)
         status, data, stream = None, b"", None
+        self.kinds = []
         while True:
             frame, fds, _, _ = socket.recv_fds(reply, 1 << 17, 1)
             answered, kind, flags, head_bytes = struct.unpack_from("<QBBxxI", frame)
             assert answered == number
+            self.kinds.append(kind)
             payload = frame[16:]
             if kind == 0:
                 status = struct.unpack_from("<H", payload)[0]

@@ -217,8 +217,11 @@ impl Outflow {
 
     /// Whether the next piece may go to the file.
     fn is_pressed(&self) -> bool {
-        self.waiting.file_bytes_max > 0
-            && self.queued_memory.saturating_mul(2) >= self.waiting.memory_bytes_max
+        self.waiting.file_bytes_max > 0 && self.is_half_full()
+    }
+
+    fn is_half_full(&self) -> bool {
+        self.queued_memory.saturating_mul(2) >= self.waiting.memory_bytes_max
     }
 
     fn has_room(&self) -> bool {
@@ -264,7 +267,10 @@ impl Outflow {
         }
         let length = bytes.len() as u64;
         let fits = self.queued_memory + length <= self.waiting.memory_bytes_max.max(1);
-        if fits || self.queue.is_empty() || self.waiting.file_bytes_max == 0 {
+        // A piece that came while less than half of the memory was taken stays there even if it
+        // is too long: its source has not been made to wait for the client yet.
+        let stays = fits || !self.is_half_full() || self.queue.is_empty();
+        if stays || self.waiting.file_bytes_max == 0 {
             self.queued_memory += length;
             self.queue.push_back(Part::Data(bytes));
             return Ok(());
@@ -385,4 +391,31 @@ fn limit(part: Part, left: &mut Option<u64>) -> Option<Part> {
         *left = left.checked_sub(part.len())?;
     }
     Some(part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_goes_to_the_file_before_the_source_had_to_wait_for_the_client() {
+        let waiting = Waiting {
+            memory_bytes_max: 64 << 10,
+            file_bytes_max: 1 << 30,
+            temp_path: std::env::temp_dir().join(format!("front-outflow-{}", std::process::id())),
+            held_bytes: 0,
+        };
+        let mut outflow = Outflow::new(false, Duration::from_secs(1), waiting);
+        let piece = |bytes| Part::Data(Bytes::from(vec![b'x'; bytes]));
+        // Less than half of the memory, so the next piece is asked for at once, and is too long.
+        for bytes in [8184, 64 << 10] {
+            assert!(!outflow.is_pressed());
+            outflow.take(piece(bytes)).unwrap();
+            assert_eq!(outflow.spilled, 0, "{bytes}");
+        }
+        assert!(outflow.is_pressed());
+        outflow.take(piece(1)).unwrap();
+        assert_eq!(outflow.spilled, 1);
+        std::fs::remove_dir(&outflow.waiting.temp_path).unwrap();
+    }
 }

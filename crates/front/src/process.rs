@@ -46,6 +46,7 @@ impl MasterLine {
 /// Runs the front until the master says `Quit` or is gone. The exit code: 0 if it ended so,
 /// 1 if it could not start or the master spoke nonsense.
 pub fn run_process(control: OwnedFd) -> i32 {
+    sys::resident::keep_freed_memory();
     // Signals of the terminal reach the whole group; only the master decides what they mean.
     for signal in sys::signals::TERMINAL_SIGNALS {
         // Only an invalid number can fail.

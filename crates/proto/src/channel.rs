@@ -30,10 +30,14 @@ use std::ops::Range;
 pub const REQUEST_BYTES_MAX: usize = 128 * 1024;
 /// Longest inline request body in bytes.
 pub const BODY_INLINE_BYTES_MAX: usize = 32 * 1024;
-/// Longest reply frame in bytes.
-pub const REPLY_FRAME_BYTES_MAX: usize = 64 * 1024;
-/// Bytes of one response over the shared reply socket; what is longer moves to a stream.
+/// Longest reply frame in bytes: the piece that most apps and file wrappers yield, with a head
+/// before it.
+pub const REPLY_FRAME_BYTES_MAX: usize = (64 + 8) * 1024;
+/// Bytes of one response over the shared reply socket; what is longer moves to a stream, at once
+/// if its length is known.
 pub const REPLY_INLINE_BYTES_MAX: usize = 256 * 1024;
+/// Longest chunk of that stream in bytes.
+pub const STREAM_CHUNK_BYTES_MAX: usize = 64 * 1024;
 /// Words per thread on the scoreboard: request id + 1, start in monotonic ms, requests served,
 /// reserved.
 pub const SLOT_WORDS: usize = 4;

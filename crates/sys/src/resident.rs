@@ -1,7 +1,27 @@
-//! Memory that only start-up needed: mapped pages of files that will hardly be looked at again.
+//! Which of this process's memory stays resident: mapped pages of files that only start-up needed
+//! go, freed memory that will be wanted again in a moment stays.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
+
+/// Freed memory at the end of a heap that the allocator keeps instead of giving it back, per thread.
+const KEPT_BYTES: libc::c_int = 2 * 1024 * 1024;
+/// Blocks from this size on get a mapping of their own, which ends with them.
+const MAPPED_BYTES_MIN: libc::c_int = 1024 * 1024;
+
+/// Tells the allocator to keep up to 2 MB of freed memory per thread. It would give back whatever
+/// is above 128 KB, so that a thread which passes on bodies gets the same few pages from the kernel
+/// again for each of them, zeroed. For processes that pass on bodies. The GNU C library's
+/// mallopt(3); other allocators go on as they are.
+pub fn keep_freed_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: changes two numbers of the allocator, under its own lock.
+    unsafe {
+        // Either one alone would stop the other from following what the program allocates.
+        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT_BYTES);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_BYTES_MIN);
+    }
+}
 
 /// Unmaps the pages of this process that are plain copies of a file: code and constants of the
 /// program and of its libraries. Nothing is lost: they stay in the page cache as long as the

@@ -14,8 +14,8 @@ const FIRST_BYTES_MAX: u64 = 64 * 1024;
 /// Why a body is refused.
 #[derive(Debug)]
 pub enum BodyError {
-    /// Longer than `limit-post` allows.
-    TooLarge,
+    /// Longer than `limit-post` allows: so many bytes of it have come.
+    TooLarge(u64),
     /// The chunked coding is broken.
     Broken,
     /// It could not be written to the temporary file.
@@ -92,6 +92,19 @@ impl Body {
         }
     }
 
+    /// As [`Body::take`] for bytes that lie elsewhere; says how many it took. None of them in the
+    /// chunked coding, which is decoded in a buffer.
+    ///
+    /// # Errors
+    /// See [`BodyError`].
+    pub fn take_received(&mut self, bytes: &[u8]) -> Result<usize, BodyError> {
+        let Framing::Length(left) = &mut self.framing else { return Ok(0) };
+        let count = bytes.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+        *left -= count as u64;
+        self.store(bytes.get(..count).unwrap_or(&[]))?;
+        Ok(count)
+    }
+
     /// The complete body.
     ///
     /// # Errors
@@ -110,7 +123,7 @@ impl Body {
     fn store(&mut self, piece: &[u8]) -> Result<(), BodyError> {
         self.bytes += piece.len() as u64;
         if self.bytes > self.bytes_max {
-            return Err(BodyError::TooLarge);
+            return Err(BodyError::TooLarge(self.bytes));
         }
         if let Some(file) = &mut self.file {
             return file.write_all(piece).map_err(BodyError::Storage);

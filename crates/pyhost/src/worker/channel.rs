@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use bytes::Bytes;
 use proto::channel::{
     self, BodyPlace, FLAG_END, REPLY_FRAME_BYTES_MAX, REPLY_HEAD_BYTES, REPLY_INLINE_BYTES_MAX,
-    ReplyHead, ReplyHeader, ReplyKind, RequestHeader,
+    ReplyHead, ReplyHeader, ReplyKind, RequestHeader, STREAM_CHUNK_BYTES_MAX,
 };
 use proto::mailbox::Claim;
 use pyo3::Python;
@@ -236,6 +236,10 @@ impl<'a> ChannelResponder<'a> {
 
     /// Before a piece after the first one: whether anybody still waits for it.
     fn check_wanted(&mut self) -> Result<(), SendError> {
+        if self.stream.is_some() {
+            // Writing to it tells.
+            return Ok(());
+        }
         let Line { worker, core, id, reply, .. } = self.line;
         self.front_gone |= !worker.read_front(reply);
         if worker.mail.as_ref().is_some_and(Mail::owes_a_look) {
@@ -258,7 +262,7 @@ impl<'a> ChannelResponder<'a> {
 
     /// Body bytes, over the shared socket as long as they are few; `end`: the last ones.
     fn data(&mut self, py: Python<'_>, mut piece: &[u8], end: bool) -> Result<(), SendError> {
-        if self.stream.is_none() && self.inline_bytes + piece.len() > REPLY_INLINE_BYTES_MAX {
+        if self.stream.is_none() && !piece.is_empty() && self.is_long_with(piece.len()) {
             self.open_stream(py)?;
         }
         if self.stream.is_some() {
@@ -279,6 +283,13 @@ impl<'a> ChannelResponder<'a> {
         }
     }
 
+    /// Whether so many more bytes, and what `Content-Length` says will come after them, are too
+    /// many for the shared socket.
+    fn is_long_with(&self, bytes: usize) -> bool {
+        let inline = (self.inline_bytes + bytes) as u64;
+        inline.saturating_add(self.left.unwrap_or(0)) > REPLY_INLINE_BYTES_MAX as u64
+    }
+
     fn open_stream(&mut self, py: Python<'_>) -> Result<(), SendError> {
         let (near, far) = fdpass::stream_pair().map_err(|_| SendError::Gone)?;
         let header = self.header(ReplyKind::Stream, false, 0);
@@ -289,7 +300,7 @@ impl<'a> ChannelResponder<'a> {
 
     fn stream_data(&self, py: Python<'_>, piece: &[u8], end: bool) -> Result<(), SendError> {
         let Some(stream) = &self.stream else { return Err(SendError::Gone) };
-        for part in piece.chunks(REPLY_FRAME_BYTES_MAX) {
+        for part in piece.chunks(STREAM_CHUNK_BYTES_MAX) {
             let length = (part.len() as u32).to_le_bytes();
             send_all(py, stream.as_fd(), &length, part)?;
         }
@@ -431,7 +442,7 @@ impl ChannelResponder<'_> {
         mut bytes: u64,
     ) -> Result<(), SendError> {
         let file = File::from(file.try_clone_to_owned().map_err(|_| SendError::Gone)?);
-        let mut room = vec![0; REPLY_FRAME_BYTES_MAX];
+        let mut room = vec![0; STREAM_CHUNK_BYTES_MAX];
         while bytes > 0 {
             let most = room.len().min(usize::try_from(bytes).unwrap_or(usize::MAX));
             let part = room.get_mut(..most).unwrap_or(&mut []);

@@ -15,8 +15,10 @@ use super::output::is_later;
 use super::settings::Settings;
 use crate::exchange::Input;
 
-/// Bytes received by one call.
-const RECEIVE_BYTES: usize = 64 * 1024;
+/// Bytes received by one call; of the memory for them only what was needed once is resident.
+const RECEIVE_BYTES: usize = 256 * 1024;
+/// Room for bytes of the next requests that a connection may keep.
+const KEPT_INPUT_BYTES_MAX: usize = 64 * 1024;
 /// A variables buffer larger than this is not kept for the next request.
 const KEPT_VARS_BYTES_MAX: usize = 16 * 1024;
 
@@ -105,8 +107,18 @@ impl Connection {
         if fresh && self.protocol() == Protocol::Http && matches!(self.stage, Stage::Head(_)) {
             return self.handle_first_bytes(count, scratch, settings);
         }
-        self.input.extend_from_slice(scratch.room.get(..count).unwrap_or(&[]));
-        self.handle_buffered(scratch, settings)
+        let received = scratch.room.get(..count).unwrap_or(&[]);
+        let taken = match &mut self.stage {
+            Stage::Body(incoming) if fresh => incoming.body.take_received(received),
+            _ => Ok(0),
+        };
+        match taken {
+            Ok(taken) => {
+                self.input.extend_from_slice(received.get(taken..).unwrap_or(&[]));
+                self.handle_buffered(scratch, settings)
+            }
+            Err(error) => self.refuse_body(error, scratch, settings),
+        }
     }
 
     /// Goes on with what has been received already.
@@ -249,15 +261,23 @@ impl Connection {
         match incoming.body.take(&mut self.input) {
             Ok(false) => Turn::Wait,
             Ok(true) => self.finish_body(scratch, settings),
-            Err(BodyError::TooLarge) => {
-                let bytes = incoming.body.bytes();
-                self.refuse_large(bytes, scratch, settings)
-            }
-            Err(BodyError::Broken) => {
+            Err(error) => self.refuse_body(error, scratch, settings),
+        }
+    }
+
+    fn refuse_body(
+        &mut self,
+        error: BodyError,
+        scratch: &mut Scratch,
+        settings: &Settings,
+    ) -> Turn {
+        match error {
+            BodyError::TooLarge(bytes) => self.refuse_large(bytes, scratch, settings),
+            BodyError::Broken => {
                 self.note("client sent invalid chunked body");
                 self.refuse(400, "client sent invalid chunked body", scratch, settings)
             }
-            Err(BodyError::Storage(error)) => self.refuse_unstored(&error, scratch, settings),
+            BodyError::Storage(error) => self.refuse_unstored(&error, scratch, settings),
         }
     }
 
@@ -280,7 +300,7 @@ impl Connection {
 
     fn ready(&mut self, request: ReadyRequest) -> Turn {
         self.stage = Stage::Serving;
-        if self.input.is_empty() && self.input.capacity() > RECEIVE_BYTES {
+        if self.input.is_empty() && self.input.capacity() > KEPT_INPUT_BYTES_MAX {
             self.input = bytes::BytesMut::new();
         }
         Turn::Request(request)

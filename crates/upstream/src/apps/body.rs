@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use message::{BodyLength, ResponseHead};
-use proto::channel::REPLY_FRAME_BYTES_MAX;
+use proto::channel::STREAM_CHUNK_BYTES_MAX;
 use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout};
@@ -14,7 +14,7 @@ use crate::answer::Piece;
 use crate::error::{During, Failure, FailureKind};
 
 /// Bytes read at once from a stream, beside the length of a chunk: the worker's longest chunk.
-const READ_BYTES: usize = REPLY_FRAME_BYTES_MAX;
+const READ_BYTES: usize = STREAM_CHUNK_BYTES_MAX;
 /// Bytes of a chunk for which a read of their own is worth its call.
 const REST_BYTES_MIN: usize = 8 * 1024;
 /// Bytes of a chunk's length.
