@@ -16,7 +16,7 @@ test:
 
 # The speed tables, ours beside the peers: about half an hour. ONLY=direct, stack, front, tail, growth
 # or instructions narrows them; FULL=1 lets growth go on to 10,000 connections, a million objects and
-# bodies of 100 MB; PUBLISH=1 writes what was found of the last three into docs/performance.md.
+# bodies of 100 MB; PUBLISH=1 writes what was found into docs/performance.md.
 bench: build
 	scripts/bench.sh
 

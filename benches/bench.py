@@ -64,8 +64,8 @@ def save(run: Run) -> str:
 def into_docs(run: Run) -> None:
     """What was measured replaces what docs/performance.md says of it."""
     docs = stacks.ROOT / "docs"
-    if "tail" in run.results:
-        publish.publish(docs, "tail", report.markdown({"tail": report.summary(run.results)["tail"]}))
+    for table, figures in report.summary(run.results).items():
+        publish.publish(docs, table, report.markdown({table: figures}))
     for series in run.growth:
         publish.publish(docs, series.name, publish.growth(docs, series))
     if run.instructions:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The speed tables, ours beside the peers, in one run. ONLY=direct|stack|front|tail|growth|instructions
 # narrows them, ROUNDS and SECONDS_EACH make them longer, FULL=1 lets growth go to its largest sizes,
-# PUBLISH=1 writes tail, growth and instructions into docs/performance.md.
+# PUBLISH=1 writes what was found into docs/performance.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
