@@ -78,6 +78,84 @@ def test_code_that_does_not_import_leaves_the_old_workers_and_says_why(machine, 
     wait_until(lambda: text(app.port) == "version 2", what="the mended code")
 
 
+@pytest.mark.parametrize("maker", ["ours", "original"])
+def test_touching_a_file_brings_the_new_code(machine, maker):
+    """Relative to `chdir`; one that comes into being counts as touched."""
+    port = free_port()
+    machine.write("code/bare.py", bare(1))
+    machine.write("code/flag", "")
+    machine.write(
+        "touch.ini",
+        f"[uwsgi]\nchdir = {machine.project}/code\nwsgi-file = bare.py\nmaster = true\nhttp-socket = 127.0.0.1:{port}\n"
+        f"touch-reload = flag\ntouch-reload = {machine.project}/later\n",
+    )
+    machine.app(maker, "--ini", "touch.ini").ready(port)
+    wait_until(lambda: text(port) == "version 1", what="the app")
+    machine.write("code/bare.py", bare(2))
+    time.sleep(1.5)
+    assert text(port) == "version 1"
+    os.utime(machine.project / "code" / "flag")
+    wait_until(lambda: text(port) == "version 2", what="the new code")
+    machine.write("code/bare.py", bare(3))
+    machine.write("later", "")
+    wait_until(lambda: text(port) == "version 3", what="the newer code")
+
+
+def test_touching_the_ini_itself_reads_it_again_and_loses_no_request(machine, app):
+    ini = (machine.project / "bare.ini").read_text() + "touch-reload = %p\n"
+    machine.write("bare.ini", ini)
+    app.send(signal.SIGHUP)
+    wait_until(lambda: "the old ones finish and go" in app.log(), what="the reload")
+    load = Load(f"http://127.0.0.1:{app.port}/", 4)
+    machine.write("bare.py", bare(2))
+    machine.write("bare.ini", ini.replace("processes = 2", "processes = 1"))
+    wait_until(lambda: text(app.port) == "version 2", what="the new code")
+    counted = load.finish()
+    assert counted.clean(), counted.report + app.log()
+    assert f"`{machine.project}/bare.ini` was touched" in app.log()
+    assert len({text(app.port, "/pid") for _ in range(20)}) == 1
+
+
+def test_touched_logs_are_opened_anew(machine):
+    machine.write("bare.py", bare(1))
+    port, log = free_port(), machine.project / "app.log"
+    process = machine.app(
+        "ours", "--http-socket", f"127.0.0.1:{port}", "--wsgi-file", "bare.py",
+        "-M", "--logto", str(log), "--touch-logreopen", str(machine.project / "flag"),
+    ).ready(port)  # fmt: skip
+    wait_until(lambda: text(port) == "version 1", what="the app")
+    log.rename(machine.project / "app.log.1")
+    machine.write("flag", "")
+    wait_until(log.exists, what="the new log")
+    wait_until(lambda: (text(port, "/new"), "/new" in log.read_text())[1], what="a line in it")
+    assert process.running()
+
+
+@pytest.mark.parametrize("limit", ["reload-on-rss", "reload-on-as"])
+def test_a_worker_that_has_grown_is_replaced_without_losing_a_request(machine, limit):
+    machine.write("bare.py", bare(1) + "\nkept = []\nplain = application\n" + """
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/grow":
+        kept.append(bytearray(b"x" * (400 << 20)))
+    return plain(environ, start_response)
+""")
+    port = free_port()
+    most = {"reload-on-rss": 200, "reload-on-as": 400}[limit]
+    process = machine.app(
+        "ours", "--http-socket", f"127.0.0.1:{port}", "--wsgi-file", "bare.py", "-M", f"--{limit}", str(most),
+    ).ready(port)  # fmt: skip
+    wait_until(lambda: text(port) == "version 1", what="the app")
+    before = text(port, "/pid")
+    time.sleep(1.1)
+    assert text(port, "/pid") == before
+    load = Load(f"http://127.0.0.1:{port}/", 4)
+    text(port, "/grow")
+    wait_until(lambda: text(port, "/pid") != before, what="another worker")
+    counted = load.finish()
+    assert counted.clean(), counted.report + process.log()
+    assert f"({limit}: " in process.log()
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 def test_a_stop_lets_the_request_in_flight_finish(machine, app, number):
     answers = []

@@ -42,6 +42,8 @@ def plan(**changes):
             "harakiri": None,
             "max_requests": None,
             "max_worker_lifetime": None,
+            "resident_bytes_max": None,
+            "address_space_bytes_max": None,
             "socket_timeout": seconds(4),
             "keepalive_timeout": seconds(75),
             "mercy": seconds(60),
@@ -57,6 +59,7 @@ def plan(**changes):
         },
         "log": {"requests": False, "file": None, "file_after_drop": False},
         "static_maps": [],
+        "watch": {"reload": [], "reopen_logs": []},
         "options": [],
     }
     merge(whole, changes)

@@ -1,7 +1,7 @@
 //! What the rows write into: the plan with its gaps, before paths are resolved and defaults set.
 
 use plan::AppPlan;
-use plan::app::{AppLimits, AppLogPlan, ProcessPlan, Protocol, PythonPlan};
+use plan::app::{AppLimits, AppLogPlan, ProcessPlan, Protocol, PythonPlan, WatchPlan};
 
 use crate::row::Fault;
 
@@ -50,6 +50,7 @@ impl Draft {
                 process: ProcessPlan::default(),
                 log: AppLogPlan { requests: true, ..AppLogPlan::default() },
                 static_maps: Vec::new(),
+                watch: WatchPlan::default(),
                 options: Vec::new(),
             },
             sockets: Vec::new(),

@@ -31,6 +31,10 @@ pub fn lower(collector: &mut Collector<'_>, draft: &mut Draft) {
         .into_iter()
         .map(|(prefix, path)| StaticMap { prefix, path: directory.join(path) })
         .collect();
+    let watch = &mut draft.plan.watch;
+    for path in watch.reload.iter_mut().chain(&mut watch.reopen_logs) {
+        *path = directory.join(&path);
+    }
     files(draft, &start);
 }
 

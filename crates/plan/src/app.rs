@@ -44,6 +44,8 @@ pub struct AppPlan {
     pub log: AppLogPlan,
     /// Files served without Python, in order; the first hit wins.
     pub static_maps: Vec<StaticMap>,
+    /// What is watched.
+    pub watch: WatchPlan,
     /// Every option as given, for `uwsgi.opt`: name and value in order; `None` is a flag of the
     /// command line (apps see `True`); a bare flag of a file has an empty value, as with uWSGI.
     pub options: Vec<(String, Option<String>)>,
@@ -122,6 +124,10 @@ pub struct AppLimits {
     pub max_requests: Option<u64>,
     /// Recycle a worker after so long.
     pub max_worker_lifetime: Option<Duration>,
+    /// Recycle a worker with more resident memory than this, in bytes (`reload-on-rss`).
+    pub resident_bytes_max: Option<u64>,
+    /// Recycle a worker with a larger address space than this, in bytes (`reload-on-as`).
+    pub address_space_bytes_max: Option<u64>,
     /// Time without progress on a client's socket (`socket-timeout`).
     pub socket_timeout: Duration,
     /// Idle time of a kept-alive connection (`http-keepalive`).
@@ -205,6 +211,15 @@ pub struct StaticMap {
     pub path: PathBuf,
 }
 
+/// Files that the master looks at every second; touching one asks for something.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WatchPlan {
+    /// For a reload (`touch-reload`, `touch-workers-reload`, `touch-chain-reload`).
+    pub reload: Vec<PathBuf>,
+    /// For new log files (`touch-logreopen`).
+    pub reopen_logs: Vec<PathBuf>,
+}
+
 impl Default for AppLimits {
     /// uWSGI's defaults, except where they hurt: see `docs/differences.md`.
     fn default() -> AppLimits {
@@ -215,6 +230,8 @@ impl Default for AppLimits {
             harakiri: None,
             max_requests: None,
             max_worker_lifetime: None,
+            resident_bytes_max: None,
+            address_space_bytes_max: None,
             socket_timeout: Duration::from_secs(4),
             keepalive_timeout: Duration::from_secs(75),
             http_timeout: Duration::from_secs(60),

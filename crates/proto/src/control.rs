@@ -70,6 +70,8 @@ pub enum ToNursery {
         #[serde(default)]
         birth: u32,
     },
+    /// Log there from now on. Descriptor: what takes the place of standard output and error.
+    Log,
     /// No more workers will be asked for: exit.
     Stop,
 }
@@ -102,6 +104,8 @@ pub enum FromNursery {
 pub enum ToWorker {
     /// Accept nothing new, finish what is begun, exit 0. After the mercy time the master kills.
     Quiesce,
+    /// As [`ToNursery::Log`].
+    Log,
 }
 
 /// Worker to master.

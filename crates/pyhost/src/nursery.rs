@@ -214,6 +214,10 @@ impl Nursery {
         };
         match control::decode::<ToNursery>(room.get(..count).unwrap_or(&[])) {
             Ok(ToNursery::Stop) => Ok(Some(Order::Stop)),
+            Ok(ToNursery::Log) => {
+                worker::replace_log(fds.pop());
+                Ok(None)
+            }
             Ok(ToNursery::Fork { seat, worker: number, birth }) => {
                 let mut fds = fds.into_iter();
                 let Some(control) = fds.next() else {

@@ -208,12 +208,46 @@ pub fn pid() -> u32 {
     std::process::id()
 }
 
+/// What a process uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Address space, in bytes.
+    pub address_space: u64,
+    /// Of that in memory, in bytes.
+    pub resident: u64,
+}
+
+/// What this process uses now: proc(5), `statm`.
+///
+/// # Errors
+/// There is no `/proc`, or it says something else.
+pub fn memory() -> io::Result<Memory> {
+    let text = std::fs::read_to_string("/proc/self/statm")?;
+    let mut pages = text.split(' ').map(|number| number.parse::<u64>());
+    let mut next = || pages.next().and_then(Result::ok).ok_or(io::ErrorKind::InvalidData);
+    let (address_space, resident) = (next()?, next()?);
+    // SAFETY: asks for a number.
+    let page = u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096);
+    Ok(Memory {
+        address_space: address_space.saturating_mul(page),
+        resident: resident.saturating_mul(page),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Read;
     use std::os::fd::AsFd;
 
     use super::*;
+
+    #[test]
+    fn a_process_knows_its_memory() {
+        let before = memory().unwrap();
+        assert!(before.resident > 1 << 20 && before.address_space > before.resident);
+        let more = std::hint::black_box(vec![1u8; 64 << 20]);
+        assert!(memory().unwrap().resident >= before.resident + more.len() as u64 / 2);
+    }
 
     #[test]
     fn a_child_gets_the_named_descriptors_under_their_numbers_and_no_others() {

@@ -255,14 +255,15 @@ pub const FAMILIES: &[Family] = &[
     Family {
         title: "Reload by watching",
         answer: Answer::Missing(
-            "nothing is watched here; send HUP (`propylon app --reload PIDFILE`) when the code has changed",
+            "this is not watched here; name a file with `touch-reload`, or send HUP (`propylon app \
+             --reload PIDFILE`) when the code has changed",
         ),
         flags: "propagate-touch",
         optional: "",
         valued: "\
             fs-brutal-reload fs-reload fs-signal py-auto-reload py-auto-reload-ignore \
-            py-autoreload python-auto-reload python-autoreload touch-chain-reload touch-exec \
-            touch-logreopen touch-logrotate touch-reload touch-signal touch-workers-reload",
+            py-autoreload python-auto-reload python-autoreload touch-exec touch-logrotate \
+            touch-signal",
     },
     Family {
         title: "Clusters and subscriptions",
@@ -384,14 +385,14 @@ pub const FAMILIES: &[Family] = &[
     Family {
         title: "Recycling by memory and descriptors",
         answer: Answer::Missing(
-            "workers are recycled by number of requests and age only; set `max-requests`, or a memory limit in systemd",
+            "workers are recycled by number of requests, age, `reload-on-rss` and `reload-on-as`; set one of these, or \
+             a memory limit in systemd",
         ),
         flags: "",
         optional: "",
         valued: "\
             brutal-reload-on-fd evil-reload-on-as evil-reload-on-rss limit-as limit-nproc \
-            mem-collector-freq reload-on-as reload-on-fd reload-on-pss reload-on-rss \
-            reload-on-uss",
+            mem-collector-freq reload-on-fd reload-on-pss reload-on-uss",
     },
     Family {
         title: "Request lines although logging is off",

@@ -16,6 +16,7 @@ mod logging;
 mod process;
 mod sockets;
 mod statics;
+mod watch;
 mod workers;
 
 /// All rows with an effect or an answer of their own, by topic.
@@ -23,6 +24,7 @@ pub const GROUPS: &[(&str, &[Row])] = &[
     ("Application", app::ROWS),
     ("Sockets and HTTP", sockets::ROWS),
     ("Workers, recycling and limits", workers::ROWS),
+    ("Reload by touching", watch::ROWS),
     ("Users, files and titles", process::ROWS),
     ("Logging", logging::ROWS),
     ("Static files and routing", statics::ROWS),

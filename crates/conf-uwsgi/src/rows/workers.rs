@@ -76,6 +76,20 @@ pub const ROWS: &[Row] = &[
         },
     ),
     number(
+        &["reload-on-rss"],
+        None,
+        "replace a worker whose resident memory is above so many MiB once it has finished a request; looked \
+         at every second",
+        |draft, value| {
+            draft.plan.limits.resident_bytes_max = mebibytes(value);
+            Ok(())
+        },
+    ),
+    number(&["reload-on-as"], None, "the same for its address space", |draft, value| {
+        draft.plan.limits.address_space_bytes_max = mebibytes(value);
+        Ok(())
+    }),
+    number(
         &["worker-reload-mercy"],
         None,
         "seconds the requests in flight get when a worker stops",
@@ -101,6 +115,11 @@ pub const ROWS: &[Row] = &[
 
 fn some_seconds(value: u64) -> Option<Duration> {
     (value > 0).then(|| values::seconds(value))
+}
+
+/// Zero is no limit.
+fn mebibytes(value: u64) -> Option<u64> {
+    (value > 0).then(|| value.saturating_mul(1 << 20))
 }
 
 /// More than this many processes or threads is surely a slip.

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::exchange::Served;
@@ -43,6 +44,19 @@ pub fn note(text: &str) {
 pub fn write_line(bytes: &[u8]) {
     // Nothing can be done about a log that cannot be written.
     let _ = std::io::stderr().lock().write_all(bytes);
+}
+
+/// Puts the master's new log file in the place of standard output and error, for us, the app and what
+/// it starts.
+pub fn replace(file: Option<OwnedFd>) {
+    let replaced = match file {
+        Some(file) => sys::process::replace_standard(&file, &[1, 2]),
+        None => Err(std::io::Error::other("its descriptor is missing")),
+    };
+    // The old file is better than none.
+    if let Err(error) = replaced {
+        note(&format!("cannot go on in the new log file: {error}"));
+    }
 }
 
 /// Seconds since 1970.

@@ -26,6 +26,7 @@ mod lead;
 mod listen;
 mod log;
 mod mail;
+mod memory;
 mod output;
 mod read;
 mod respond;
@@ -54,8 +55,9 @@ use sys::memory::SharedWords;
 use self::harakiri::{Client, Flight, lock};
 use self::lead::Lead;
 pub use self::listen::Listener;
-pub use self::log::{note, write_line};
+pub use self::log::{note, replace as replace_log, write_line};
 pub use self::mail::Mail;
+use self::memory::MemoryLimits;
 use self::settings::Settings;
 pub use self::signal::absorb_terminal;
 use self::table::{NEVER, Table};
@@ -124,6 +126,7 @@ pub struct Worker {
     channel_requests: AtomicUsize,
     requests: AtomicU64,
     requests_max: u64,
+    memory_limits: Option<MemoryLimits>,
     life_end_ms: u64,
     recycle_asked: AtomicBool,
     quiescing: AtomicBool,
@@ -213,6 +216,7 @@ impl Worker {
             channel_requests: AtomicUsize::new(0),
             requests: AtomicU64::new(0),
             requests_max: limits.max_requests.map_or(u64::MAX, jittered),
+            memory_limits: MemoryLimits::new(limits),
             life_end_ms: life.map_or(NEVER, |life| monotonic_ms().saturating_add(life)),
             recycle_asked: AtomicBool::new(false),
             quiescing: AtomicBool::new(false),
@@ -254,6 +258,7 @@ impl Worker {
                 Ok(count) if count > 0 => {
                     match control::decode::<ToWorker>(room.get(..count).unwrap_or(&[])) {
                         Ok(ToWorker::Quiesce) => self.quiesce(),
+                        Ok(ToWorker::Log) => log::replace(fds.pop()),
                         Err(error) => log::note(&format!("the master sent no order: {error}")),
                     }
                 }
@@ -324,6 +329,9 @@ impl Worker {
         }
         if requests >= self.requests_max {
             self.recycle("max-requests");
+        }
+        if let Some(why) = self.memory_limits.as_ref().and_then(MemoryLimits::exceeded) {
+            self.recycle(&why);
         }
         requests
     }

@@ -312,6 +312,16 @@ impl AppSide {
         }
     }
 
+    /// Tells all of them where to log from now on. One that cannot hear goes on in the old file.
+    pub fn log_to(&self, file: BorrowedFd<'_>) {
+        for nursery in self.generations.values().filter_map(|one| one.nursery.as_ref()) {
+            drop(nursery.control.send(&ToNursery::Log, &[file]));
+        }
+        for worker in self.workers.values() {
+            drop(worker.control.send(&ToWorker::Log, &[file]));
+        }
+    }
+
     /// Kills a worker.
     pub fn kill_worker(&self, seat: u32) {
         if let Some(pid) = self.workers.get(&seat).and_then(|worker| worker.pid) {

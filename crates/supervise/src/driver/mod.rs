@@ -20,6 +20,7 @@ use crate::machine::app::AppEvent;
 use crate::machine::front::FrontEvent;
 use crate::machine::{Ending, Millis};
 use crate::sockets::{Sockets, VanishingFile};
+use crate::watch::{Touch, Watch};
 use app::{AppSide, Speaker};
 use front::FrontSide;
 
@@ -60,6 +61,7 @@ pub(crate) struct Master<'a> {
     signals: SignalReader,
     reload: &'a mut dyn FnMut() -> Reloaded,
     log_file: Option<std::path::PathBuf>,
+    watch: Watch,
     course: Course,
     exit_code: i32,
     app_ended: bool,
@@ -122,9 +124,10 @@ impl Master<'_> {
             }
         }
         let now = monotonic_ms();
-        let timeout = self.next_deadline().map(|deadline| deadline.saturating_sub(now));
+        let deadlines = self.next_deadline().into_iter().chain(self.watch.next_look());
+        let timeouts = deadlines.map(|deadline| deadline.saturating_sub(now));
         let rest = (!self.rests).then_some(REST_AFTER_MS);
-        let timeout = timeout.into_iter().chain(rest).min();
+        let timeout = timeouts.chain(rest).min();
         // Out of memory for a list of descriptors: nothing to do but try again.
         let Ok(ready) = sys::poll::readable(&fds, timeout) else { return };
         drop(fds);
@@ -153,6 +156,22 @@ impl Master<'_> {
         if self.is_due() {
             self.app_events(vec![AppEvent::Tick]);
             self.front_events(vec![FrontEvent::Tick]);
+        }
+        self.look_at_files();
+    }
+
+    /// One reload, however many files were touched since the last look.
+    fn look_at_files(&mut self) {
+        let touched = self.watch.look(monotonic_ms());
+        for (_, path) in &touched {
+            app_line(&format!("`{}` was touched", path.display()));
+        }
+        let asks = |wanted| touched.iter().any(|(touch, _)| *touch == wanted);
+        if asks(Touch::ReopenLogs) {
+            self.reopen_logs();
+        }
+        if asks(Touch::Reload) {
+            self.handle_reload();
         }
     }
 
@@ -186,7 +205,10 @@ impl Master<'_> {
         while let Ok(Some(signal)) = self.signals.next() {
             match signal {
                 SIGCHLD => self.reap(),
-                SIGHUP => self.handle_reload(),
+                SIGHUP => {
+                    self.say(LogLevel::Notice, "SIGHUP received, reconfiguring");
+                    self.handle_reload();
+                }
                 SIGTERM | SIGINT | SIGQUIT => self.handle_stop(signal),
                 SIGUSR1 => self.reopen_logs(),
                 _ => {}
@@ -267,9 +289,14 @@ impl Master<'_> {
             front.reopen_logs();
         }
         if let Some(path) = &self.log_file {
-            // The old file is better than none.
-            if let Err(error) = settle::redirect(path, &[1, 2]) {
-                app_line(&format!("cannot reopen `{}`: {error}", path.display()));
+            match settle::redirect(path, &[1, 2]) {
+                Ok(file) => {
+                    if let Some(app) = &self.app {
+                        app.log_to(file.as_fd());
+                    }
+                }
+                // The old file is better than none.
+                Err(error) => app_line(&format!("cannot reopen `{}`: {error}", path.display())),
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use plan::FrontPlan;
 use plan::front::LogLevel;
+use sys::clock::monotonic_ms;
 
 use super::app::{APP, settings};
 use super::{Course, Master, front};
@@ -10,6 +11,7 @@ use crate::log::app_line;
 use crate::machine::Ending;
 use crate::machine::app::{AppAction, AppEvent};
 use crate::machine::front::{FrontAction, FrontEvent};
+use crate::watch::Watch;
 
 impl Master<'_> {
     pub(super) fn perform_app(&mut self, actions: Vec<AppAction>) {
@@ -139,7 +141,6 @@ impl Master<'_> {
         if self.course != Course::Serving {
             return;
         }
-        self.say(LogLevel::Notice, "SIGHUP received, reconfiguring");
         let reloaded = (self.reload)();
         if let Some(front) = reloaded.front {
             match front.and_then(|plan| self.reload_front(plan)) {
@@ -196,6 +197,7 @@ impl Master<'_> {
         let listeners = self.sockets.for_app(&launch.plan, owner);
         let listeners = listeners.map_err(|error| error.to_string())?;
         let settings = settings(&launch);
+        self.watch = Watch::new(&launch.plan.watch, monotonic_ms());
         app.prepare(launch, listeners);
         self.app_events(vec![AppEvent::Reload(settings)]);
         Ok(())

@@ -1,9 +1,11 @@
 //! From a launch to a master with its first children: sockets, files, background, banner.
 
+use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
 
 use plan::front::LogLevel;
+use sys::clock::monotonic_ms;
 use sys::signals::SignalReader;
 
 use super::app::{AppSide, settings};
@@ -15,6 +17,7 @@ use crate::launch::{Launch, Place, Reloaded, app_credentials, socket_owner};
 use crate::log::{app_line, ctime};
 use crate::machine::{AppMachine, FrontMachine};
 use crate::sockets::{Listener, Sockets, VanishingFile};
+use crate::watch::Watch;
 
 /// How long a front that was replaced (other user, other threads) may finish its requests.
 const OLD_FRONT_DRAIN_MS: u64 = 60_000;
@@ -46,6 +49,8 @@ pub(super) fn settle(
     if let Some(title) = &place.title {
         sys::title::set(title);
     }
+    let watched = app.as_ref().map(|app| Watch::new(&app.plan.watch, monotonic_ms()));
+    let watch = watched.unwrap_or_default();
     let front_threads = front.as_ref().map_or(0, |front| front.plan.main.threads.max(1));
     let mut master = Master {
         app: None,
@@ -54,6 +59,7 @@ pub(super) fn settle(
         signals,
         reload,
         log_file: place.log.clone(),
+        watch,
         course: Course::Serving,
         exit_code: 0,
         app_ended: false,
@@ -127,9 +133,10 @@ fn go_to_the_background(place: &Place, app: Option<&plan::AppPlan>) -> Result<()
 }
 
 /// Puts a log file in the place of standard descriptors.
-pub(super) fn redirect(path: &Path, numbers: &[i32]) -> std::io::Result<()> {
+pub(super) fn redirect(path: &Path, numbers: &[i32]) -> std::io::Result<File> {
     let file = sys::files::open_log(path)?;
-    sys::process::replace_standard(&file, numbers)
+    sys::process::replace_standard(&file, numbers)?;
+    Ok(file)
 }
 
 fn write_pid_files(place: &Place) -> Result<Vec<VanishingFile>, String> {
