@@ -162,3 +162,19 @@ async fn look_up(host: &str, default_port: Option<u16>) -> Result<SocketAddr, Ca
 fn error(status: u16, message: &str) -> CallError {
     CallError { fault: Fault::Us, status, message: message.to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scheme_says_whether_a_call_is_under_tls() {
+        let is_tls = |text| scheme(text).0.is_tls();
+        assert!(is_tls("https://a") && is_tls("HTTPS://a") && is_tls("suwsgi://a:1"));
+        assert!(!is_tls("http://a") && !is_tls("uwsgi://a:1") && !is_tls("a:1"));
+        assert!(!is_tls("http://a/?to=https://b") && !is_tls("unix:/https://"));
+        assert_eq!(scheme("https://a/b"), (Scheme::Https, "a/b"));
+        assert_eq!(scheme("unix:/run/a"), (Scheme::Uwsgi, "unix:/run/a"));
+        assert_eq!(scheme("ftp://a").0, Scheme::Unknown);
+    }
+}
