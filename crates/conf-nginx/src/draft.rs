@@ -135,8 +135,20 @@ pub enum TryDraft {
 #[allow(missing_docs)]
 pub struct PassDraft {
     pub speak: SpeakDraft,
+    pub secrecy: Secrecy,
     pub target: TargetDraft,
     pub at: At,
+}
+
+/// Whether an upstream is called under TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secrecy {
+    /// Never.
+    Plain,
+    /// Always.
+    Tls,
+    /// The scheme is in a variable.
+    AsItTurnsOut,
 }
 
 /// What is spoken.
@@ -145,7 +157,7 @@ pub struct PassDraft {
 pub enum SpeakDraft {
     Uwsgi,
     Http {
-        /// `http://host:port`, as written, for `proxy_redirect default`.
+        /// `http://host:port` or `https://host:port`, as written, for `proxy_redirect default`.
         base: String,
         uri: Option<String>,
         host: String,

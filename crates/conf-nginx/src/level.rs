@@ -188,6 +188,23 @@ settings! {
 }
 
 settings! {
+    /// TLS to upstreams: `proxy_ssl_*` or `uwsgi_ssl_*`.
+    pub struct PeerTls {
+        verify: VerifyPeerDraft,
+        depth: u32,
+        trusted: FileDraft,
+        crl: FileDraft,
+        tells_name: bool,
+        name: (Template, At),
+        certificate: FileDraft,
+        key: FileDraft,
+        protocols: ProtocolsDraft,
+        ciphers: CiphersDraft,
+        reuses_sessions: bool,
+    }
+}
+
+settings! {
     /// TLS towards clients.
     pub struct Tls {
         on: bool,
@@ -250,6 +267,15 @@ pub struct VerifyDraft {
     pub at: At,
 }
 
+/// `*_ssl_verify`
+#[derive(Clone, Debug)]
+pub struct VerifyPeerDraft {
+    /// Whether certificates are looked at.
+    pub on: bool,
+    /// Where.
+    pub at: At,
+}
+
 /// `proxy_cache NAME`: the zone may be declared later in the file.
 #[derive(Clone, Debug)]
 pub struct CacheUseDraft {
@@ -295,6 +321,8 @@ pub struct Level {
     pub headers: Headers,
     pub proxy: Exchange,
     pub uwsgi: Exchange,
+    pub proxy_tls: PeerTls,
+    pub uwsgi_tls: PeerTls,
     pub tls: Tls,
     pub own: Own,
 }
@@ -310,6 +338,8 @@ impl Level {
         self.headers.inherit(&outer.headers);
         self.proxy.inherit(&outer.proxy);
         self.uwsgi.inherit(&outer.uwsgi);
+        self.proxy_tls.inherit(&outer.proxy_tls);
+        self.uwsgi_tls.inherit(&outer.uwsgi_tls);
         self.tls.inherit(&outer.tls);
     }
 }

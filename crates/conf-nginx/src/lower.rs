@@ -2,11 +2,12 @@
 
 mod listens;
 mod location;
+mod peer_tls;
 mod set_headers;
 mod tls;
 mod upstream;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub struct Builder<'r, 's> {
     listen_numbers: HashMap<plan::Address, usize>,
     /// Certificates that have been read, by the names of both files.
     pairs: HashMap<(String, String), Option<CertificatePlan>>,
+    /// Upstreams whose certificate nobody verifies, as far as that has been told.
+    unverified: HashSet<String>,
     /// How many groups are `upstream` blocks; the others are literal addresses.
     blocks: usize,
     /// The closing brace of `http`: what nginx checks last, it reports there.
@@ -64,6 +67,7 @@ pub fn front_plan(run: &mut Run<'_>, mut main: MainDraft, close: Option<At>) -> 
         listening: Vec::new(),
         listen_numbers: HashMap::new(),
         pairs: HashMap::new(),
+        unverified: HashSet::new(),
         blocks: 0,
         close,
     };
@@ -325,6 +329,7 @@ const fn seconds(count: u64) -> Duration {
 fn plain_group(name: String) -> Group {
     Group {
         name,
+        default_port: None,
         peers: Vec::new(),
         balance: plan::front::upstream::Balance::RoundRobin,
         keepalive: 0,

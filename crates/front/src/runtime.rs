@@ -13,8 +13,10 @@ use plan::front::{LocationId, LocationPlan, ServerId, ServerPlan, TypesId};
 use proto::control::FromFront;
 use proto::http1::RequestLimits;
 use route::{NameMap, Router};
+use tls::Identity;
 use upstream::{AppChannels, PeerStates, Upstreams};
 
+use crate::call::secrecy;
 use crate::log::LogFiles;
 use crate::process::MasterLine;
 use crate::secure::Tls;
@@ -27,7 +29,7 @@ pub struct Runtime {
     pub plan: FrontPlan,
     /// The plan's names and patterns, compiled.
     pub router: Router,
-    /// TLS, server by server.
+    /// TLS, server by server, and to upstreams.
     pub tls: Tls,
     /// Health of the peers.
     peers: Arc<PeerStates>,
@@ -99,6 +101,8 @@ pub struct Active {
     types: Vec<NameMap<Bytes>>,
     default_types: Vec<Bytes>,
     limits: Vec<(RequestLimits, Duration)>,
+    /// Invariant: empty if no upstream is called under TLS.
+    identities: Vec<Option<Arc<Identity>>>,
 }
 
 impl Active {
@@ -116,7 +120,8 @@ impl Active {
         let upstreams = Upstreams::new(shared.peers.clone(), apps);
         let limits = |server: &ServerPlan| (RequestLimits::from(&server.head), server.head.timeout);
         let limits = shared.plan.servers.iter().map(limits).collect();
-        Active { shared, upstreams, types, default_types, limits }
+        let identities = secrecy::fixed(&shared.plan, shared.tls.every_peer_rules());
+        Active { shared, upstreams, types, default_types, limits, identities }
     }
 
     /// The plan.
@@ -146,6 +151,11 @@ impl Active {
     /// knows whose request it is.
     pub fn limits(&self, server: ServerId) -> &(RequestLimits, Duration) {
         self.limits.get(server.0 as usize).unwrap_or(&self.limits[0])
+    }
+
+    /// As whom the upstream of a location must show itself, if that does not depend on the request.
+    pub fn identity(&self, id: LocationId) -> Option<&Arc<Identity>> {
+        self.identities.get(id.0 as usize)?.as_ref()
     }
 
     /// MIME type of a file name's extension.

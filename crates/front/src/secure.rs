@@ -1,5 +1,5 @@
 //! TLS of client connections: which configuration a client gets, the handshake, and whom a
-//! request on the connection may ask for.
+//! request on the connection may ask for. The rules for upstreams are kept here as well.
 
 use std::future::poll_fn;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,10 +10,10 @@ use net::Stream;
 use net::tls::{Agreed, Begun, HandshakeError};
 use plan::FrontPlan;
 use plan::front::tls::Secret;
-use plan::front::{LogLevel, ServerId, ServerPlan};
+use plan::front::{LogLevel, PeerTlsId, ServerId, ServerPlan};
 use rustls::ServerConfig;
 use rustls::server::ClientHello;
-use tls::ServerConfigs;
+use tls::{PeerRules, ServerConfigs};
 
 use crate::connection::listen_index;
 use crate::exchange::{Client, Exchange};
@@ -62,10 +62,11 @@ impl Security {
     }
 }
 
-/// TLS of one configuration in use, server by server.
+/// TLS of one configuration in use, server by server, and to upstreams.
 #[derive(Debug)]
 pub struct Tls {
     servers: Vec<ServerTls>,
+    peers: Vec<Arc<PeerRules>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -89,7 +90,22 @@ impl Tls {
             let pairs = server.tls.iter_mut().flat_map(|tls| &mut tls.certificates);
             pairs.for_each(|pair| pair.key = Secret::default());
         }
-        Ok(Tls { servers })
+        let mut peers = Vec::new();
+        for rules in &mut plan.upstream_tls {
+            peers.push(PeerRules::new(rules)?);
+            rules.certificate = None;
+        }
+        Ok(Tls { servers, peers })
+    }
+
+    /// The rules for an upstream.
+    pub fn peer_rules(&self, id: PeerTlsId) -> Option<&Arc<PeerRules>> {
+        self.peers.get(id.0 as usize)
+    }
+
+    /// All of them, in the plan's order.
+    pub fn every_peer_rules(&self) -> &[Arc<PeerRules>] {
+        &self.peers
     }
 
     fn server(&self, id: ServerId) -> Option<&ServerTls> {
@@ -198,7 +214,7 @@ fn choose(
 /// What the log says about a handshake that failed.
 fn told(fault: &HandshakeError) -> String {
     match fault {
-        HandshakeError::ClientGone => {
+        HandshakeError::PeerGone => {
             "peer closed connection in SSL handshake while SSL handshaking".to_owned()
         }
         HandshakeError::TurnedAway => {

@@ -1,4 +1,5 @@
-//! A client's connection, over TCP or a Unix socket, in plain text or under TLS.
+//! A connection of a client or to an upstream, over TCP or a Unix socket, in plain text or under
+//! TLS.
 
 use std::fs::File;
 use std::io::{self, IoSlice};
@@ -32,7 +33,7 @@ impl Peer {
     }
 }
 
-/// An accepted connection.
+/// An open connection.
 #[derive(Debug)]
 pub enum Stream {
     /// TCP.

@@ -1,10 +1,12 @@
-//! A client's connection under TLS: bytes of a socket ↔ bytes of a session of rustls.
+//! A connection under TLS: bytes of a socket ↔ bytes of a session of rustls.
 //!
 //! ```text
-//!  first byte ──plain text──► left to the caller as it is
-//!      │handshake
-//!      ▼
-//!  hello ──► the caller chooses the configuration ──► handshake ──► Secured ──drop──► goodbye
+//!  of a client: first byte ──plain text──► left to the caller as it is
+//!                  │handshake
+//!                  ▼
+//!               hello ──► the caller chooses the configuration ──► handshake ─┐
+//!  to an upstream: whom it is for ──► handshake ──────────────────────────────┴► Secured
+//!                                                                 Secured ──drop──► goodbye
 //! ```
 
 use std::fs::File;
@@ -17,8 +19,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
+use plan::Address;
 use rustls::server::{Accepted, Acceptor, ClientHello};
-use rustls::{HandshakeKind, ServerConfig, ServerConnection};
+use rustls::{Connection, HandshakeKind, ServerConfig};
+use tls::Identity;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -86,6 +90,13 @@ impl Socket {
         match self {
             Socket::Tcp(stream) => Pin::new(stream).poll_shutdown(context),
             Socket::Unix(stream) => Pin::new(stream).poll_shutdown(context),
+        }
+    }
+
+    fn try_read(&self, room: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Socket::Tcp(stream) => stream.try_read(room),
+            Socket::Unix(stream) => stream.try_read(room),
         }
     }
 
@@ -166,6 +177,15 @@ impl Write for Parting<'_> {
     }
 }
 
+/// Reads what is there already.
+struct Arrived<'a>(&'a Socket);
+
+impl Read for Arrived<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        self.0.try_read(room)
+    }
+}
+
 /// What beginning a connection came to.
 #[derive(Debug)]
 pub enum Begun {
@@ -178,13 +198,13 @@ pub enum Begun {
 /// Why there is no session.
 #[derive(Debug)]
 pub enum HandshakeError {
-    /// The client closed its side.
-    ClientGone,
+    /// The other end closed its side.
+    PeerGone,
     /// The socket failed.
     Socket(io::Error),
     /// No configuration was chosen for it; the client has been told.
     TurnedAway,
-    /// Client and server could not agree; the client has been told.
+    /// Client and server could not agree; the other end has been told.
     Session(rustls::Error),
 }
 
@@ -209,7 +229,7 @@ pub async fn begin(
         Stream::Tls(secured) => return Ok(Begun::Secured(secured)),
     };
     match socket.first_byte().await? {
-        None => return Err(HandshakeError::ClientGone),
+        None => return Err(HandshakeError::PeerGone),
         // Version 2 hellos, which nobody can speak any more, begin with their length.
         Some(byte) if byte != HANDSHAKE && byte & 0x80 == 0 => {
             return Ok(Begun::Plain(match socket {
@@ -232,10 +252,25 @@ pub async fn begin(
             return Err(HandshakeError::Session(error));
         }
     };
-    let mut secured = Box::new(Secured { socket, session, owed: 0, sent: 0, parted: true });
-    poll_fn(|context| secured.poll_handshake(context)).await?;
-    secured.parted = false;
-    Ok(Begun::Secured(secured))
+    Ok(Begun::Secured(Secured::new(socket, session.into(), None).shake_hands().await?))
+}
+
+/// Shakes hands with an upstream at the other end of `stream`, as its client.
+///
+/// # Errors
+/// If the peer is gone, there is no agreement, or its certificate is refused.
+pub async fn connect(
+    stream: Stream,
+    identity: Arc<Identity>,
+    peer: &Address,
+) -> Result<Box<Secured>, HandshakeError> {
+    let socket = match stream {
+        Stream::Tcp(stream) => Socket::Tcp(stream),
+        Stream::Unix(stream) => Socket::Unix(stream),
+        Stream::Tls(_) => return Err(io::Error::from(io::ErrorKind::Unsupported).into()),
+    };
+    let session = identity.session(peer).map_err(HandshakeError::Session)?;
+    Secured::new(socket, session.into(), Some(identity)).shake_hands().await
 }
 
 /// The alert `unrecognized_name`, fatal, as a record (RFC 8446, sections 5.1 and 6.2).
@@ -246,7 +281,7 @@ async fn hello(socket: &mut Socket) -> Result<Accepted, HandshakeError> {
     loop {
         let read = poll_fn(|context| later(acceptor.read_tls(&mut Now { socket, context })));
         if read.await? == 0 {
-            return Err(HandshakeError::ClientGone);
+            return Err(HandshakeError::PeerGone);
         }
         match acceptor.accept() {
             Ok(Some(accepted)) => return Ok(accepted),
@@ -280,7 +315,9 @@ pub struct Agreed {
 #[derive(Debug)]
 pub struct Secured {
     socket: Socket,
-    session: ServerConnection,
+    session: Connection,
+    /// Whom a connection to an upstream was made for; `None` if the other end is a client.
+    identity: Option<Arc<Identity>>,
     /// Bytes taken from the caller, sealed, and not all out yet. The caller hears of them when
     /// they are; until then it offers the same bytes again.
     owed: usize,
@@ -291,6 +328,42 @@ pub struct Secured {
 }
 
 impl Secured {
+    /// Before the handshake. In a box at once: what waits for the handshake must not be large.
+    fn new(socket: Socket, session: Connection, identity: Option<Arc<Identity>>) -> Box<Secured> {
+        Box::new(Secured { socket, session, identity, owed: 0, sent: 0, parted: true })
+    }
+
+    async fn shake_hands(mut self: Box<Secured>) -> Result<Box<Secured>, HandshakeError> {
+        poll_fn(|context| self.poll_handshake(context)).await?;
+        self.parted = false;
+        Ok(self)
+    }
+
+    /// Whether it was made for this name and by these rules.
+    pub fn is_for(&self, identity: &Identity) -> bool {
+        self.identity.as_deref().is_some_and(|own| own == identity)
+    }
+
+    /// Whether the other end is still there and has said nothing more. Takes in what belongs to
+    /// the session alone: tickets come behind the handshake.
+    pub fn is_quiet(&mut self) -> bool {
+        loop {
+            match self.session.reader().into_first_chunk() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                _ => return false,
+            }
+            match self.session.read_tls(&mut Arrived(&self.socket)) {
+                Ok(0) => return false,
+                Ok(_) => {}
+                Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
+            }
+            if self.session.process_new_packets().is_err() {
+                self.parted = true;
+                return false;
+            }
+        }
+    }
+
     /// What was agreed on.
     pub fn agreed(&self) -> Agreed {
         let session = &self.session;
@@ -298,7 +371,10 @@ impl Secured {
         Agreed {
             version,
             cipher: session.negotiated_cipher_suite().map_or("", tls::names::cipher),
-            server_name: session.server_name().map(str::to_owned),
+            server_name: match session {
+                Connection::Server(session) => session.server_name().map(str::to_owned),
+                Connection::Client(_) => None,
+            },
             application: session.alpn_protocol().map(<[u8]>::to_vec),
             resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
             client_certificate: session.peer_certificates().is_some(),
@@ -327,7 +403,7 @@ impl Secured {
                 return Poll::Ready(Ok(()));
             }
             if ready!(self.poll_take(context))? == 0 {
-                return Poll::Ready(Err(HandshakeError::ClientGone));
+                return Poll::Ready(Err(HandshakeError::PeerGone));
             }
             if let Err(error) = self.session.process_new_packets() {
                 // The alert; the client may have gone.

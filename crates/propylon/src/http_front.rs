@@ -180,6 +180,7 @@ fn call(plan: &AppPlan, temp_path: PathBuf) -> UpstreamCall {
             modifier1: 0,
             modifier2: 0,
         },
+        tls: None,
         connect_timeout: plan.limits.http_timeout,
         send_timeout: plan.limits.http_timeout,
         read_timeout,
@@ -247,6 +248,7 @@ fn params() -> Vec<UwsgiParam> {
 fn group() -> Group {
     Group {
         name: "app".to_owned(),
+        default_port: None,
         peers: vec![Peer {
             address: PeerAddress::App(APP),
             written: "app".to_owned(),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use plan::Address;
 use plan::app::{AppPlan, Protocol};
 use plan::front::upstream::{PeerAddress, Speak, Target};
-use plan::front::{FrontPlan, GroupId, Handler};
+use plan::front::{FrontPlan, GroupId, Handler, UpstreamCall};
 use supervise::driver::app::APP;
 
 /// Points every uwsgi peer that is a socket of `app` at the app itself, and returns how many
@@ -22,7 +22,7 @@ pub fn join(front: &mut FrontPlan, app: &AppPlan) -> usize {
     for (index, group) in front.groups.iter_mut().enumerate() {
         let id = GroupId(index as u32);
         // The private channel carries uwsgi variables: a group that is (also) spoken to in HTTP
-        // keeps its sockets.
+        // or under TLS keeps its sockets.
         if !uwsgi_groups.contains(&id) || http_groups.contains(&id) {
             continue;
         }
@@ -37,15 +37,19 @@ pub fn join(front: &mut FrontPlan, app: &AppPlan) -> usize {
     joined
 }
 
-/// The group of every upstream call, and whether uwsgi is spoken to it.
+/// The group of every upstream call, and whether uwsgi is spoken to it without TLS.
 fn calls(front: &FrontPlan) -> impl Iterator<Item = (GroupId, bool)> + '_ {
     front.locations.iter().filter_map(|location| match &location.handler {
         Handler::Upstream(call) => match call.target {
-            Target::Group(group) => Some((group, matches!(call.speak, Speak::Uwsgi { .. }))),
+            Target::Group(group) => Some((group, is_plain_uwsgi(call))),
             Target::Dynamic(_) => None,
         },
         _ => None,
     })
+}
+
+fn is_plain_uwsgi(call: &UpstreamCall) -> bool {
+    matches!(call.speak, Speak::Uwsgi { .. }) && call.tls.is_none()
 }
 
 /// Whether a connection to `peer` would reach `socket`.

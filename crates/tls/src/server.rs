@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use plan::front::TlsPlan;
 use plan::front::tls::SessionPlan;
-use rustls::crypto::CryptoProvider;
-use rustls::crypto::ring::default_provider;
-use rustls::{CipherSuite, NamedGroup, ServerConfig, version};
+use rustls::ServerConfig;
 
 use crate::certificate::certified;
 use crate::choose::Certificates;
 use crate::client::verifier;
+use crate::offer;
 use crate::sessions::Sessions;
 
 /// What is agreed on when the client asks (ALPN): HTTP/1 in all its versions.
@@ -52,15 +51,8 @@ impl ServerConfigs {
 }
 
 fn config(plan: &TlsPlan) -> Result<ServerConfig, String> {
-    let provider = Arc::new(provider(plan));
-    let mut versions = Vec::new();
-    if plan.versions.tls13 {
-        versions.push(&version::TLS13);
-    }
-    let old_suites = provider.cipher_suites.iter().any(|suite| suite.tls13().is_none());
-    if plan.versions.tls12 && old_suites {
-        versions.push(&version::TLS12);
-    }
+    let provider = Arc::new(offer::provider(&plan.suites, &plan.groups));
+    let versions = offer::versions(plan.versions, &provider);
     let builder = ServerConfig::builder_with_provider(provider.clone())
         .with_protocol_versions(&versions)
         .map_err(|error| error.to_string())?;
@@ -77,21 +69,4 @@ fn config(plan: &TlsPlan) -> Result<ServerConfig, String> {
     config.ignore_client_order = plan.prefer_own_order;
     config.alpn_protocols = APPLICATIONS.iter().map(|name| name.to_vec()).collect();
     Ok(config)
-}
-
-/// The suites and groups that were asked for. The suites of TLS 1.3 always stay: OpenSSL's list
-/// is about older versions only.
-fn provider(plan: &TlsPlan) -> CryptoProvider {
-    let mut provider = default_provider();
-    let all = std::mem::take(&mut provider.cipher_suites);
-    let (new, old): (Vec<_>, Vec<_>) = all.into_iter().partition(|suite| suite.tls13().is_some());
-    let wanted = plan.suites.iter().map(|number| CipherSuite::from(*number));
-    let chosen = wanted.filter_map(|suite| old.iter().find(|known| known.suite() == suite));
-    provider.cipher_suites = new.iter().chain(chosen).copied().collect();
-    let groups = std::mem::take(&mut provider.kx_groups);
-    let wanted = plan.groups.iter().map(|number| NamedGroup::from(*number));
-    provider.kx_groups = wanted
-        .filter_map(|name| groups.iter().find(|group| group.name() == name).copied())
-        .collect();
-    provider
 }

@@ -267,7 +267,7 @@ impl SocketBody {
                     Poll::Ready(Ok(0)) => return Poll::Ready(self.handle_close()),
                     Poll::Ready(Ok(_)) => {}
                     Poll::Ready(Err(error)) => {
-                        let failure = Failure::call("recv", &error, During::ReadingBody);
+                        let failure = Failure::read(&error, During::ReadingBody);
                         return Poll::Ready(Err(failure));
                     }
                     Poll::Pending => {

@@ -10,21 +10,20 @@ use message::ResponseHead;
 use net::{Stream, Watch};
 use plan::Address;
 use plan::front::UpstreamCall;
-use plan::front::upstream::{NextUpstream, PeerAddress, Speak};
+use plan::front::upstream::{NextUpstream, PeerAddress};
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::CallError;
 use crate::answer::{Answer, AnswerBody, SocketBody};
 use crate::apps::AppChannels;
-use crate::connect::{connect, connect_at_once};
+use crate::connect::{connect, connect_at_once, connect_secured};
 use crate::error::{Failure, FailureKind};
 use crate::group::{Chosen, Group};
 use crate::outgoing::{Outgoing, Whom};
 use crate::peers::{BalancedPeer, Balancer, PeerStates};
 use crate::pool::Connection;
 use crate::request::{Request, Times};
-use crate::send::Sender;
 use crate::spares::Spares;
 use crate::trace::{Attempt, CallTrace};
 
@@ -110,11 +109,12 @@ impl Upstreams {
         let Some(group) = group else {
             return Err(Failure::new(FailureKind::Error, "no such upstream group"));
         };
-        if matches!(call.speak, Speak::Http { tls: true, .. }) {
-            // Never in plain text where somebody asked for secrecy.
-            return Err(Failure::new(FailureKind::Error, "TLS to upstreams is not supported"));
-        }
         if let Some((app, name)) = group.app() {
+            if outgoing.tls.is_some() {
+                // Never in plain text where somebody asked for secrecy.
+                let text = "an app of this server is not called under TLS";
+                return Err(Failure::new(FailureKind::Error, text));
+            }
             let begun = self.begun();
             let calling = self.apps.call((app, name.clone()), call, outgoing, begun, trace);
             return Ok(Way::App(Box::pin(calling)));
@@ -186,11 +186,11 @@ impl Upstreams {
         trace: &mut CallTrace,
     ) -> Result<(ResponseHead, Box<Connection>), Failure> {
         let result = loop {
-            let opened = match self.connection_at_once(chosen, &mut request.sender) {
+            let opened = match self.connection_at_once(chosen, request) {
                 Some(opened) => opened,
                 // In a box: a call that waits for nothing here must not be as large as one that
                 // does.
-                None => Box::pin(self.open(chosen, call, &mut request.sender)).await,
+                None => Box::pin(self.open(chosen, call, request)).await,
             };
             let mut connection = match opened {
                 Ok(connection) => connection,
@@ -237,10 +237,14 @@ impl Upstreams {
     fn connection_at_once(
         &self,
         chosen: &Chosen,
-        sender: &mut Sender,
+        request: &mut Request,
     ) -> Option<Result<Box<Connection>, Failure>> {
-        if let Some(kept) = chosen.kept_connection(sys::clock::coarse_ms()) {
+        let Request { sender, tls, .. } = request;
+        if let Some(kept) = chosen.kept_connection(tls.as_deref(), sys::clock::coarse_ms()) {
             return Some(Ok(kept));
+        }
+        if tls.is_some() {
+            return None;
         }
         let peer = chosen.peer();
         match socket(peer) {
@@ -256,10 +260,16 @@ impl Upstreams {
         &self,
         chosen: &Chosen,
         call: &UpstreamCall,
-        sender: &mut Sender,
+        request: &mut Request,
     ) -> Result<Box<Connection>, Failure> {
-        let peer = chosen.peer();
-        let stream = connect(socket(peer)?, &peer.written, call.connect_timeout, sender).await?;
+        let Request { sender, tls, .. } = request;
+        let BalancedPeer { written, .. } = chosen.peer();
+        let (address, patience) = (socket(chosen.peer())?, call.connect_timeout);
+        let stream = match tls {
+            // In a box: those in plain text are many, and should not carry its size.
+            Some(tls) => Box::pin(connect_secured(address, written, patience, tls)).await?,
+            None => connect(address, written, patience, sender).await?,
+        };
         Ok(self.connection(stream))
     }
 

@@ -1,12 +1,15 @@
-//! Opening a connection to a peer.
+//! Opening a connection to a peer, and shaking hands with it if that is asked for.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use net::Stream;
 use plan::Address;
+use tls::Identity;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{sleep, timeout};
 
@@ -26,7 +29,7 @@ pub(crate) fn connect_at_once(
     written: &str,
     sender: &mut Sender,
 ) -> Option<Result<Stream, Failure>> {
-    match open_unix(&unix_name(address)?, sender) {
+    match open_unix(&unix_name(address)?, Some(sender)) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
         opened => Some(opened.map_err(|error| not_connected(written, &error))),
     }
@@ -39,7 +42,7 @@ pub(crate) async fn connect(
     patience: Duration,
     sender: &mut Sender,
 ) -> Result<Stream, Failure> {
-    match timeout(patience, open(address, sender)).await {
+    match timeout(patience, open(address, Some(sender))).await {
         Ok(opened) => opened.map_err(|error| not_connected(written, &error)),
         Err(_) => {
             let failure = Failure::timed_out(During::Connecting);
@@ -48,11 +51,36 @@ pub(crate) async fn connect(
     }
 }
 
+/// Connects and shakes hands within `patience`. Of the request nothing is sent: the peer may be
+/// somebody else.
+pub(crate) async fn connect_secured(
+    address: &Address,
+    written: &str,
+    patience: Duration,
+    tls: &Arc<Identity>,
+) -> Result<Stream, Failure> {
+    let during = Cell::new(During::Connecting);
+    let opening = async {
+        let stream = open(address, None).await;
+        let stream = stream.map_err(|error| Failure::connect(written, &error))?;
+        during.set(During::ShakingHands);
+        net::tls::connect(stream, tls.clone(), address)
+            .await
+            .map_err(|error| Failure::handshake(&error, &tls.name()))
+    };
+    match timeout(patience, opening).await.unwrap_or_else(|_| Err(Failure::timed_out(during.get())))
+    {
+        Ok(secured) => Ok(Stream::Tls(secured)),
+        Err(failure) => Err(Failure { nothing_received: true, ..failure }),
+    }
+}
+
 fn not_connected(written: &str, error: &io::Error) -> Failure {
     Failure { nothing_received: true, ..Failure::connect(written, error) }
 }
 
-async fn open(address: &Address, sender: &mut Sender) -> io::Result<Stream> {
+/// `sender` begins at once on a Unix socket, whose backlog was full a moment ago.
+async fn open(address: &Address, mut sender: Option<&mut Sender>) -> io::Result<Stream> {
     match address {
         Address::Inet(address) => {
             let stream = TcpStream::connect(address).await?;
@@ -64,13 +92,16 @@ async fn open(address: &Address, sender: &mut Sender) -> io::Result<Stream> {
             let unsupported = || io::Error::from(io::ErrorKind::Unsupported);
             let name = unix_name(address).ok_or_else(unsupported)?;
             let mut pause = BACKLOG_PAUSE_FIRST;
-            loop {
+            if sender.is_some() {
                 sleep(pause).await;
-                pause = (pause * 2).min(BACKLOG_PAUSE_MAX);
-                match open_unix(&name, sender) {
+            }
+            loop {
+                match open_unix(&name, sender.as_deref_mut()) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                     opened => return opened,
                 }
+                pause = (pause * 2).min(BACKLOG_PAUSE_MAX);
+                sleep(pause).await;
             }
         }
     }
@@ -86,8 +117,10 @@ fn unix_name(address: &Address) -> Option<Cow<'_, [u8]>> {
 }
 
 /// Connects if the backlog has room; `WouldBlock` if not.
-fn open_unix(name: &[u8], sender: &mut Sender) -> io::Result<Stream> {
+fn open_unix(name: &[u8], sender: Option<&mut Sender>) -> io::Result<Stream> {
     let socket = sys::socket::connect_unix(name)?;
-    sender.send_at_once(socket.as_fd());
+    if let Some(sender) = sender {
+        sender.send_at_once(socket.as_fd());
+    }
     Ok(Stream::Unix(UnixStream::from_std(socket.into())?))
 }

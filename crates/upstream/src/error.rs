@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 
+use net::tls::HandshakeError;
 use proto::http1::{ChunkError, ResponseError};
 
 /// Whose fault a failed call is.
@@ -43,6 +44,7 @@ impl std::error::Error for CallError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum During {
     Connecting,
+    ShakingHands,
     Sending,
     ReadingHead,
     ReadingBody,
@@ -76,6 +78,7 @@ impl During {
     fn text(self) -> &'static str {
         match self {
             During::Connecting => "while connecting to upstream",
+            During::ShakingHands => "while SSL handshaking to upstream",
             During::Sending => "while sending request to upstream",
             During::ReadingHead => "while reading response header from upstream",
             During::ReadingBody => "while reading upstream",
@@ -100,6 +103,29 @@ impl Failure {
     pub fn call(call: &str, error: &io::Error, during: During) -> Failure {
         let reason = errno_text(error);
         Failure::new(FailureKind::Error, format!("{call}() failed {reason} {}", during.text()))
+    }
+
+    /// `name` is whom the peer should have been.
+    pub fn handshake(error: &HandshakeError, name: &str) -> Failure {
+        let closed = "peer closed connection in SSL handshake";
+        let reason = match error {
+            HandshakeError::PeerGone => closed.to_owned(),
+            HandshakeError::Socket(error) => format!("{closed} {}", errno_text(error)),
+            HandshakeError::Session(error) => tls::peer::told(error, name),
+            HandshakeError::TurnedAway => "SSL_do_handshake() failed".to_owned(),
+        };
+        Failure::new(FailureKind::Error, format!("{reason} {}", During::ShakingHands.text()))
+    }
+
+    /// A read has failed, of the socket or of what was sealed in it.
+    pub fn read(error: &io::Error, during: During) -> Failure {
+        match error.kind() {
+            io::ErrorKind::InvalidData => {
+                let text = format!("SSL_read() failed (SSL: {error}) {}", during.text());
+                Failure::new(FailureKind::Error, text)
+            }
+            _ => Failure::call("recv", error, during),
+        }
     }
 
     pub fn timed_out(during: During) -> Failure {

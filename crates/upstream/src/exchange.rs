@@ -71,7 +71,7 @@ impl Request {
                     progress.begins = Some(call.read_timeout);
                 }
                 Poll::Ready(Err(error)) => {
-                    let failure = Failure::call("recv", &error, During::ReadingHead);
+                    let failure = Failure::read(&error, During::ReadingHead);
                     return Poll::Ready(Err(progress.send_failure.take().unwrap_or(failure)));
                 }
                 Poll::Pending => {

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use plan::front::upstream::PeerAddress;
+use tls::Identity;
 
 use crate::peers::{BalancedPeer, Balancer};
 use crate::pool::{Connection, Pool};
@@ -79,9 +80,9 @@ impl Chosen {
         self.group.balancer.note_success(self.index);
     }
 
-    /// Takes a live connection to the peer.
-    pub fn kept_connection(&self, now: u64) -> Option<Box<Connection>> {
-        self.group.pool.take(&self.group.balancer, self.index, now)
+    /// Takes a live connection to the peer, made for `tls` if that is asked for.
+    pub fn kept_connection(&self, tls: Option<&Identity>, now: u64) -> Option<Box<Connection>> {
+        self.group.pool.take(&self.group.balancer, (self.index, tls), now)
     }
 
     /// Takes back what a request has used that has been sent; one that has not is given back.

@@ -3,10 +3,12 @@
 use std::fs::File;
 use std::io;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use plan::front::GroupId;
 use plan::front::upstream::PeerAddress;
+use tls::Identity;
 use tokio::sync::mpsc;
 
 /// A request for an upstream.
@@ -14,6 +16,8 @@ use tokio::sync::mpsc;
 pub struct Outgoing {
     /// Whom to call.
     pub whom: Whom,
+    /// Under TLS, and as whom the peer must show itself; `None` is plain text.
+    pub tls: Option<Arc<Identity>>,
     /// What to say before the body.
     pub say: Say,
     /// The body.

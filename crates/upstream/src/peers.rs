@@ -338,6 +338,7 @@ mod tests {
         let peers = weights.iter().enumerate().map(peer).collect();
         Balancer::new(&Group {
             name: "g".into(),
+            default_port: None,
             peers,
             balance,
             keepalive: 0,

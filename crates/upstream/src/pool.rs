@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use bytes::BytesMut;
 use net::{Stream, Watched};
 use proto::http1::{ResponseReader, ResponseStyle};
+use tls::Identity;
 
 use crate::peers::Balancer;
 
@@ -38,16 +39,24 @@ impl Connection {
 
     /// Whether the peer is still there and silent: a connection that says something between two
     /// answers, or has ended, is of no use.
-    fn is_quiet(&self) -> bool {
+    fn is_quiet(&mut self) -> bool {
         let mut byte = [0u8; 1];
-        let read = match &self.stream {
+        let read = match &mut self.stream {
             Stream::Tcp(stream) => stream.try_read(&mut byte),
             Stream::Unix(stream) => stream.try_read(&mut byte),
-            // Under TLS only a read could tell, and peers are not called under TLS.
-            Stream::Tls(_) => return false,
+            Stream::Tls(secured) => return self.inbox.is_empty() && secured.is_quiet(),
         };
         self.inbox.is_empty()
             && read.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    }
+
+    /// Whether a request that asks for `tls`, or for plain text, may take it.
+    fn is_for(&self, tls: Option<&Identity>) -> bool {
+        match (&self.stream, tls) {
+            (Stream::Tls(secured), Some(tls)) => secured.is_for(tls),
+            (Stream::Tls(_), None) | (_, Some(_)) => false,
+            (_, None) => true,
+        }
     }
 }
 
@@ -65,12 +74,18 @@ struct Idle {
 }
 
 impl Pool {
-    /// Takes a live connection to that peer, the one used last. Dead and stale ones on the way
-    /// are closed.
-    pub fn take(&self, group: &Balancer, peer: usize, now: u64) -> Option<Box<Connection>> {
+    /// Takes a live connection to that peer, the one used last; one made under TLS only for
+    /// those who ask for the same. Dead and stale ones on the way are closed.
+    pub fn take(
+        &self,
+        group: &Balancer,
+        (peer, tls): (usize, Option<&Identity>),
+        now: u64,
+    ) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
         loop {
-            let found = idle.iter().rposition(|idle| idle.peer == peer)?;
+            let fits = |idle: &Idle| idle.peer == peer && idle.connection.is_for(tls);
+            let found = idle.iter().rposition(fits)?;
             let Idle { mut connection, since, .. } = idle.remove(found);
             let stale = now.saturating_sub(since) >= group.keepalive_timeout_ms;
             if !stale && connection.is_quiet() {
@@ -98,7 +113,7 @@ impl Pool {
 
     /// Closes connections that have been idle for longer than the group allows, or have ended.
     pub fn sweep(&self, group: &Balancer, now: u64) {
-        self.idle.borrow_mut().retain(|idle| {
+        self.idle.borrow_mut().retain_mut(|idle| {
             now.saturating_sub(idle.since) < group.keepalive_timeout_ms
                 && idle.connection.is_quiet()
         });

@@ -1,12 +1,14 @@
 //! A request to upstreams, over all of its attempts.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use plan::front::UpstreamCall;
 use plan::front::upstream::NextUpstream;
 use proto::http1::ResponseStyle;
 use proto::uwsgi::packet_head;
+use tls::Identity;
 use tokio::time::Instant;
 
 use crate::error::{Failure, FailureKind};
@@ -20,6 +22,8 @@ use crate::send::Sender;
 #[derive(Debug)]
 pub(crate) struct Request {
     pub sender: Sender,
+    /// Connections must be under TLS, and made for it.
+    pub tls: Option<Arc<Identity>>,
     pub style: ResponseStyle,
     pub method_is_head: bool,
     pub progress: Progress,
@@ -46,7 +50,7 @@ impl Request {
         call: &UpstreamCall,
         balancer: &Balancer,
     ) -> Result<Request, Failure> {
-        let Outgoing { say, body, method_is_head, idempotent, client, .. } = outgoing;
+        let Outgoing { tls, say, body, method_is_head, idempotent, client, .. } = outgoing;
         let (head, style) = match say {
             Say::Http { head } => (head, ResponseStyle::Http),
             Say::Uwsgi { mut vars, modifier1, modifier2 } => {
@@ -60,6 +64,7 @@ impl Request {
         };
         Ok(Request {
             sender: Sender::new(head, body, style == ResponseStyle::Http),
+            tls,
             style,
             method_is_head,
             progress: Progress::default(),

@@ -326,36 +326,7 @@ macro_rules! exchange_rows {
                 "commercial edition",
                 "remove the file from the cache directory",
             ),
-            quiet(concat!($prefix, "_ssl_certificate"), ALL_LEVELS, ONE, Shape::Free, NO_TLS),
-            quiet(
-                concat!($prefix, "_ssl_certificate_cache"),
-                ALL_LEVELS,
-                SOME,
-                Shape::Free,
-                NO_TLS,
-            ),
-            quiet(concat!($prefix, "_ssl_certificate_key"), ALL_LEVELS, ONE, Shape::Free, NO_TLS),
-            quiet(concat!($prefix, "_ssl_ciphers"), ALL_LEVELS, ONE, Shape::Free, NO_TLS),
-            quiet(concat!($prefix, "_ssl_conf_command"), ALL_LEVELS, TWO, Shape::Free, NO_TLS),
-            quiet(concat!($prefix, "_ssl_crl"), ALL_LEVELS, ONE, Shape::Free, NO_TLS),
-            quiet(concat!($prefix, "_ssl_key_log"), ALL_LEVELS, ONE, Shape::Free, NO_TLS),
-            quiet(concat!($prefix, "_ssl_name"), ALL_LEVELS, ONE, Shape::Free, NO_TLS),
-            quiet(concat!($prefix, "_ssl_password_file"), ALL_LEVELS, ONE, Shape::Free, NO_TLS),
-            quiet(concat!($prefix, "_ssl_protocols"), ALL_LEVELS, SOME, Shape::Free, NO_TLS),
-            quiet(concat!($prefix, "_ssl_server_name"), ALL_LEVELS, ONE, Shape::Flag, NO_TLS),
-            quiet(concat!($prefix, "_ssl_session_reuse"), ALL_LEVELS, ONE, Shape::Flag, NO_TLS),
-            quiet(
-                concat!($prefix, "_ssl_trusted_certificate"),
-                ALL_LEVELS,
-                ONE,
-                Shape::Free,
-                NO_TLS,
-            ),
-            quiet(concat!($prefix, "_ssl_verify"), ALL_LEVELS, ONE, Shape::Flag, NO_TLS),
-            quiet(concat!($prefix, "_ssl_verify_depth"), ALL_LEVELS, ONE, Shape::Number, NO_TLS),
         ];
-        /// Passing to an upstream over TLS is refused, so nothing is left unverified.
-        const NO_TLS: &str = "upstreams are never called over TLS";
         ROWS
     }};
 }

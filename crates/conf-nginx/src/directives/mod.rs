@@ -14,6 +14,7 @@ mod http;
 pub(crate) mod listen;
 mod log;
 mod manners;
+pub(crate) mod peer_tls;
 mod proxy;
 mod real_ip;
 pub(crate) mod rewrite;
@@ -51,6 +52,8 @@ const TABLES: &[&[Row]] = &[
     proxy::EXCHANGE_ROWS,
     uwsgi::ROWS,
     uwsgi::EXCHANGE_ROWS,
+    peer_tls::PROXY_ROWS,
+    peer_tls::UWSGI_ROWS,
     upstream::ROWS,
     ssl::ROWS,
     tuning::ROWS,

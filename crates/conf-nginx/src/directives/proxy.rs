@@ -4,7 +4,7 @@ use plan::Template;
 use plan::front::upstream::Redirect;
 
 use super::exchange::exchange_rows;
-use crate::draft::{PassDraft, RedirectDraft, SiteKind, SpeakDraft, TargetDraft};
+use crate::draft::{PassDraft, RedirectDraft, Secrecy, SiteKind, SpeakDraft, TargetDraft};
 use crate::level::Level;
 use crate::row::{
     ALL_LEVELS, Fault, LIMIT_EXCEPT, LOCATION, LOCATION_IF, ONE, ONE_OR_TWO, Outcome, Row, SOME,
@@ -86,33 +86,39 @@ fn pass(level: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
         let start = text.get(..name.len()).filter(|start| start.eq_ignore_ascii_case(name));
         start.and_then(|start| text.get(start.len()..))
     };
-    if scheme("https://").is_some() {
-        let message = "TLS to upstreams is not supported by this build yet".to_owned();
-        return Err(Fault::Hinted(1, message, "use an `http://` address".to_owned()));
-    }
+    let (plain, secret) = (scheme("http://"), scheme("https://"));
     if text.contains('$') {
         let template = call.template(0)?;
         let speak =
             SpeakDraft::Http { base: String::new(), uri: None, host: String::new(), port: 80 };
         let target = TargetDraft::Dynamic(template);
-        level.own.pass = Some(PassDraft { speak, target, at });
+        let secrecy = match (plain, secret) {
+            (Some(_), _) => Secrecy::Plain,
+            (_, Some(_)) => Secrecy::Tls,
+            (None, None) => Secrecy::AsItTurnsOut,
+        };
+        level.own.pass = Some(PassDraft { speak, secrecy, target, at });
         return Ok(());
     }
-    let Some(rest) = scheme("http://") else {
+    let Some(rest) = plain.or(secret) else {
         let hint = format!("did you mean `http://{text}`?");
         return Err(Fault::Hinted(1, "invalid URL prefix".to_owned(), hint));
     };
     let (address, uri) = split_uri(rest);
-    let plain = matches!(level.own.site, SiteKind::Prefix { .. } | SiteKind::Exact(_));
-    if uri.is_some() && !plain {
+    let has_prefix = matches!(level.own.site, SiteKind::Prefix { .. } | SiteKind::Exact(_));
+    if uri.is_some() && !has_prefix {
         return Err(Fault::Says(1, NO_URI.to_owned()));
     }
-    let (host, port) = host_header(address);
-    let base = format!("http://{address}");
+    let (name, default_port, secrecy) = match plain {
+        Some(_) => ("http", 80, Secrecy::Plain),
+        None => ("https", 443, Secrecy::Tls),
+    };
+    let (host, port) = host_header(address, default_port);
+    let base = format!("{name}://{address}");
     let uri = uri.map(|uri| if uri.starts_with('?') { format!("/{uri}") } else { uri.to_owned() });
     let speak = SpeakDraft::Http { base, uri, host, port };
-    let target = TargetDraft::Named { name: address.to_owned(), default_port: Some(80) };
-    level.own.pass = Some(PassDraft { speak, target, at });
+    let target = TargetDraft::Named { name: address.to_owned(), default_port: Some(default_port) };
+    level.own.pass = Some(PassDraft { speak, secrecy, target, at });
     Ok(())
 }
 
@@ -132,7 +138,7 @@ fn split_uri(rest: &str) -> (&str, Option<&str>) {
 }
 
 /// `$proxy_host` and `$proxy_port` of an address.
-fn host_header(address: &str) -> (String, u16) {
+fn host_header(address: &str, default_port: u16) -> (String, u16) {
     if address.starts_with("unix:") {
         return ("localhost".to_owned(), 0);
     }
@@ -141,9 +147,12 @@ fn host_header(address: &str) -> (String, u16) {
         _ => None,
     };
     match port.and_then(|port| u16::try_from(port).ok()) {
-        Some(80) => (address.trim_end_matches(":80").to_owned(), 80),
+        Some(port) if port == default_port => {
+            let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+            (host.to_owned(), port)
+        }
         Some(port) => (address.to_owned(), port),
-        None => (address.to_owned(), 80),
+        None => (address.to_owned(), default_port),
     }
 }
 
@@ -200,8 +209,11 @@ mod tests {
 
     #[test]
     fn the_host_header_leaves_the_default_port_out() {
-        assert_eq!(host_header("a:80"), ("a".to_owned(), 80));
-        assert_eq!(host_header("a:8080"), ("a:8080".to_owned(), 8080));
-        assert_eq!(host_header("[::1]"), ("[::1]".to_owned(), 80));
+        assert_eq!(host_header("a:80", 80), ("a".to_owned(), 80));
+        assert_eq!(host_header("a:8080", 80), ("a:8080".to_owned(), 8080));
+        assert_eq!(host_header("[::1]", 80), ("[::1]".to_owned(), 80));
+        assert_eq!(host_header("a:443", 443), ("a".to_owned(), 443));
+        assert_eq!(host_header("a:80", 443), ("a:80".to_owned(), 80));
+        assert_eq!(host_header("a", 443), ("a".to_owned(), 443));
     }
 }

@@ -96,7 +96,7 @@ fn ssl(level: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
 }
 
 /// A file's name, or `data:` and its text.
-fn file(call: &Call<'_, '_>) -> Result<FileDraft, Fault> {
+pub fn file(call: &Call<'_, '_>) -> Result<FileDraft, Fault> {
     let name = call.arg(0);
     if name.starts_with("engine:") || name.starts_with("store:") {
         let message = format!("`{name}`: keys must be in files here");
@@ -113,6 +113,12 @@ fn file(call: &Call<'_, '_>) -> Result<FileDraft, Fault> {
 const VERSIONS: [&str; 6] = ["SSLv2", "SSLv3", "TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"];
 
 fn protocols(level: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
+    let protocols = read_protocols(call)?;
+    call.once(&mut level.tls.protocols, protocols)
+}
+
+/// Versions of TLS.
+pub fn read_protocols(call: &Call<'_, '_>) -> Result<ProtocolsDraft, Fault> {
     let mut versions = TlsVersions::default();
     let mut old = Vec::new();
     for (number, word) in call.args().iter().enumerate() {
@@ -123,17 +129,22 @@ fn protocols(level: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
             _ => return Err(call.bad_word(number + 1, VERSIONS.iter().copied())),
         }
     }
-    let at = call.directive.at();
-    call.once(&mut level.tls.protocols, ProtocolsDraft { versions, old, at })
+    Ok(ProtocolsDraft { versions, old, at: call.directive.at() })
 }
 
 fn ciphers(level: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
+    read_ciphers(&mut level.tls.ciphers, call)
+}
+
+/// A list of cipher suites.
+pub fn read_ciphers(slot: &mut Option<CiphersDraft>, call: &mut Call<'_, '_>) -> Outcome {
     let at = call.directive.at_word(1);
     let choice = tls::names::suites(call.arg(0));
-    call.once(&mut level.tls.ciphers, CiphersDraft { suites: choice.suites, at })?;
+    call.once(slot, CiphersDraft { suites: choice.suites, at })?;
     if !choice.without.is_empty() {
         let hint = format!("not offered here: {}", choice.without.join(" "));
-        call.run.notice(at, "not all of `ssl_ciphers` has an effect here", &hint);
+        let message = format!("not all of `{}` has an effect here", call.directive.name());
+        call.run.notice(at, message, &hint);
     }
     Ok(())
 }
@@ -212,14 +223,16 @@ fn ocsp(_: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
     Err(Fault::Hinted(0, message, hint))
 }
 
-fn conf_command(_: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
+/// `*ssl_conf_command`
+pub fn conf_command(_: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
+    let name = call.directive.name();
     let only_speed = ["KTLS", "PrioritizeChaCha", "NoRenegotiation", "-RxCertificateCompression"];
     if call.arg(0) == "Options" && call.arg(1).split(',').all(|word| only_speed.contains(&word)) {
         let hint = "there is no OpenSSL underneath";
-        call.run.notice(call.directive.at(), "`ssl_conf_command` has no effect here", hint);
+        call.run.notice(call.directive.at(), format!("`{name}` has no effect here"), hint);
         return Ok(());
     }
-    let message = format!("`ssl_conf_command {}` is not supported here", call.arg(0));
+    let message = format!("`{name} {}` is not supported here", call.arg(0));
     let hint = "versions, ciphers and curves have directives of their own".to_owned();
     Err(Fault::Hinted(1, message, hint))
 }

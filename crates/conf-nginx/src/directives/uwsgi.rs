@@ -3,7 +3,7 @@
 use plan::front::upstream::UwsgiParam;
 
 use super::exchange::exchange_rows;
-use crate::draft::{PassDraft, SpeakDraft, TargetDraft};
+use crate::draft::{PassDraft, Secrecy, SpeakDraft, TargetDraft};
 use crate::level::Level;
 use crate::row::{
     ALL_LEVELS, Args, Fault, LOCATION, LOCATION_IF, ONE, Outcome, Row, level, refused,
@@ -34,18 +34,29 @@ fn pass(level: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
     }
     let at = call.directive.at_word(1);
     let text = call.arg(0);
-    if text.starts_with("suwsgi://") {
-        let message = "TLS to upstreams is not supported by this build yet".to_owned();
-        return Err(Fault::Hinted(1, message, "use a `uwsgi://` address".to_owned()));
-    }
-    let address = text.strip_prefix("uwsgi://").unwrap_or(text);
-    let target = if text.contains('$') {
-        TargetDraft::Dynamic(call.template_of(0, address)?)
-    } else {
-        TargetDraft::Named { name: address.to_owned(), default_port: None }
+    let secret = text.strip_prefix("suwsgi://");
+    let address = secret.or_else(|| text.strip_prefix("uwsgi://")).unwrap_or(text);
+    let (target, secrecy) = match (text.contains('$'), secret) {
+        (false, None) => (named(address), Secrecy::Plain),
+        (false, Some(_)) => (named(address), Secrecy::Tls),
+        (true, None) => (TargetDraft::Dynamic(call.template_of(0, text)?), secrecy(text)),
+        (true, Some(_)) => (TargetDraft::Dynamic(call.template_of(0, text)?), Secrecy::Tls),
     };
-    level.own.pass = Some(PassDraft { speak: SpeakDraft::Uwsgi, target, at });
+    level.own.pass = Some(PassDraft { speak: SpeakDraft::Uwsgi, secrecy, target, at });
     Ok(())
+}
+
+fn named(address: &str) -> TargetDraft {
+    TargetDraft::Named { name: address.to_owned(), default_port: None }
+}
+
+/// Of an address with variables and without the scheme of TLS in front: only a variable at its
+/// beginning can bring that.
+fn secrecy(text: &str) -> Secrecy {
+    match text.starts_with('$') {
+        true => Secrecy::AsItTurnsOut,
+        false => Secrecy::Plain,
+    }
 }
 
 fn param(level: &mut Level, call: &mut Call<'_, '_>) -> Outcome {

@@ -75,7 +75,7 @@ impl Pieces {
 }
 
 /// The value with what is known already in it.
-fn worked_out(value: &Template, fixed_host: Option<(&str, u16)>) -> Template {
+pub(super) fn worked_out(value: &Template, fixed_host: Option<(&str, u16)>) -> Template {
     let Some((host, port)) = fixed_host else { return value.clone() };
     let mut parts: Vec<Part> = Vec::with_capacity(value.parts.len());
     for part in &value.parts {

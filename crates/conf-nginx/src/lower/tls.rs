@@ -9,7 +9,7 @@ use plan::front::tls::{CertificatePlan, ClientPlan, Secret, SessionPlan, TlsVers
 use tls::CertificateFault;
 
 use super::Builder;
-use crate::level::{FileDraft, Tls};
+use crate::level::{CiphersDraft, FileDraft, ProtocolsDraft, Tls};
 use crate::report::At;
 
 /// Largest file with a certificate, key or list in it.
@@ -46,7 +46,8 @@ impl Builder<'_, '_> {
             reject,
         };
         if listens {
-            self.versions(draft, &mut plan);
+            (plan.versions, plan.suites) =
+                self.offer("", draft.protocols.as_ref(), draft.ciphers.as_ref());
         }
         if let Some(verify) = verify {
             plan.client = self.client(draft, verify.required, verify.at);
@@ -96,7 +97,7 @@ impl Builder<'_, '_> {
     }
 
     /// A certificate and its key; a pair that several servers name is read once.
-    fn pair(&mut self, file: &FileDraft, key: &FileDraft) -> Option<CertificatePlan> {
+    pub(super) fn pair(&mut self, file: &FileDraft, key: &FileDraft) -> Option<CertificatePlan> {
         let names = (file.name.clone(), key.name.clone());
         if let Some(known) = self.pairs.get(&names) {
             return known.clone();
@@ -140,32 +141,44 @@ impl Builder<'_, '_> {
         None
     }
 
-    fn versions(&mut self, draft: &Tls, plan: &mut TlsPlan) {
-        if let Some(protocols) = &draft.protocols {
-            plan.versions = protocols.versions;
+    /// Versions and suites of TLS 1.2, by the directives of one side.
+    pub(super) fn offer(
+        &mut self,
+        prefix: &'static str,
+        protocols: Option<&ProtocolsDraft>,
+        ciphers: Option<&CiphersDraft>,
+    ) -> (TlsVersions, Vec<u16>) {
+        let mut versions = TlsVersions { tls12: true, tls13: true };
+        let mut suites = tls::names::default_suites();
+        if let Some(protocols) = protocols {
+            versions = protocols.versions;
             let old = protocols.old.join(", ");
             if protocols.versions == TlsVersions::default() {
                 let message = format!("none of these versions is offered here: {old}");
-                self.run.hinted(protocols.at, message, "write `ssl_protocols TLSv1.2 TLSv1.3;`");
-                return;
+                let hint = format!("write `{prefix}ssl_protocols TLSv1.2 TLSv1.3;`");
+                self.run.hinted(protocols.at, message, &hint);
+                return (versions, suites);
             }
-            if !old.is_empty() && self.run.quiet_seen.insert("ssl_protocols") {
+            // Said once for each side.
+            let side = if prefix.is_empty() { "ssl_protocols" } else { "proxy_ssl_protocols" };
+            if !old.is_empty() && self.run.quiet_seen.insert(side) {
                 self.run.warning(protocols.at, format!("not offered here: {old}"));
             }
         }
-        if let Some(ciphers) = &draft.ciphers {
-            plan.suites.clone_from(&ciphers.suites);
-            if !ciphers.suites.is_empty() || !plan.versions.tls12 {
-                return;
+        if let Some(ciphers) = ciphers {
+            suites.clone_from(&ciphers.suites);
+            if !ciphers.suites.is_empty() || !versions.tls12 {
+                return (versions, suites);
             }
-            let hint = "write `ssl_ciphers HIGH:!aNULL:!MD5;`";
-            if plan.versions.tls13 {
+            if versions.tls13 {
                 let message = "none of these ciphers is offered here, so TLSv1.2 is not either";
                 self.run.warning(ciphers.at, message);
             } else {
-                self.run.hinted(ciphers.at, "none of these ciphers is offered here", hint);
+                let hint = format!("write `{prefix}ssl_ciphers HIGH:!aNULL:!MD5;`");
+                self.run.hinted(ciphers.at, "none of these ciphers is offered here", &hint);
             }
         }
+        (versions, suites)
     }
 
     fn client(&mut self, draft: &Tls, required: bool, at: At) -> Option<ClientPlan> {
@@ -198,7 +211,7 @@ impl Builder<'_, '_> {
     }
 
     /// The text of a file, which stands beside nginx.conf if its name is relative.
-    fn read(&mut self, file: &FileDraft, what: &str) -> Option<String> {
+    pub(super) fn read(&mut self, file: &FileDraft, what: &str) -> Option<String> {
         if let Some(text) = file.name.strip_prefix("data:") {
             return Some(text.to_owned());
         }
@@ -219,7 +232,7 @@ impl Builder<'_, '_> {
     }
 
     /// A file's whole name; a text that stands in the configuration is not shown.
-    fn shown(&self, name: &str) -> String {
+    pub(super) fn shown(&self, name: &str) -> String {
         if name.starts_with("data:") {
             return "data:".to_owned();
         }

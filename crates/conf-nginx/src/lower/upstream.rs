@@ -67,6 +67,7 @@ impl Builder<'_, '_> {
         let id = match upstream::peers(name, default_port) {
             Ok(peers) => {
                 let mut group = plain_group(name.to_owned());
+                group.default_port = default_port;
                 group.peers = peers;
                 self.plan.groups.push(group);
                 Some(GroupId(self.plan.groups.len() as u32 - 1))
@@ -90,12 +91,14 @@ impl Builder<'_, '_> {
     pub(super) fn call(&mut self, pass: &PassDraft, level: &Level) -> Option<UpstreamCall> {
         let is_uwsgi = pass.speak == SpeakDraft::Uwsgi;
         let settings = if is_uwsgi { &level.uwsgi } else { &level.proxy };
+        let peer_tls = if is_uwsgi { &level.uwsgi_tls } else { &level.proxy_tls };
         let target = match &pass.target {
             TargetDraft::Dynamic(template) => Target::Dynamic(template.clone()),
             TargetDraft::Named { name, default_port } => {
                 Target::Group(self.group(name, *default_port, pass.at)?)
             }
         };
+        let tls = self.tls_use(pass, peer_tls);
         let cache = self.cache_use(settings, pass);
         let options = self.run.options;
         let temp_path = settings.temp_path.clone().unwrap_or_else(|| {
@@ -107,6 +110,7 @@ impl Builder<'_, '_> {
         Some(UpstreamCall {
             target,
             speak: speak(pass, settings, &level.own.site),
+            tls,
             connect_timeout: settings.connect_timeout.unwrap_or(seconds(60)),
             send_timeout: settings.send_timeout.unwrap_or(seconds(60)),
             read_timeout: settings.read_timeout.unwrap_or(seconds(60)),
@@ -202,7 +206,6 @@ fn speak(pass: &PassDraft, settings: &Exchange, site: &SiteKind) -> Speak {
                 set_headers: set_headers(settings, http11, fixed_host),
                 host: host.clone(),
                 port: *port,
-                tls: false,
                 http11,
                 method: settings.method.clone(),
             }

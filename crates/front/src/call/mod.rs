@@ -1,15 +1,18 @@
 //! Asking an upstream: the request's body, what is said, and what becomes of the answer.
 //!
 //! Rooms: [`uwsgi`] and [`http`] (what is said), [`target`] (whom, if the configuration leaves
-//! that to variables), [`answer`] (the answer's fields), [`cached`] (the cache in between).
+//! that to variables), [`secrecy`] (as whom it must show itself under TLS), [`answer`] (the
+//! answer's fields), [`cached`] (the cache in between).
 
 pub mod answer;
 pub mod cached;
 pub mod http;
+pub mod secrecy;
 pub mod target;
 pub mod uwsgi;
 
 use std::future::{Future, poll_fn};
+use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -17,9 +20,11 @@ use message::Method;
 use plan::front::location::BodyPlan;
 use plan::front::upstream::{Speak, Target, UpstreamCall};
 use plan::front::{Handler, LogLevel};
+use tls::Identity;
 use tokio::sync::mpsc;
 use upstream::{Answer, CallError, Fault, Outgoing, OutgoingBody, Say, Whom};
 
+use self::target::Resolved;
 use crate::exchange::Exchange;
 use crate::phases::Outcome;
 use crate::request_body::{BodyError, Content, RequestBody};
@@ -61,8 +66,10 @@ pub async fn ask(
     call: &UpstreamCall,
 ) -> Option<Result<Box<Answer>, CallError>> {
     let active = exchange.active.clone();
-    let (whom, speak_uri) = match &call.target {
-        Target::Group(id) => (Whom::Group(*id), None),
+    let Resolved { whom, uri, is_tls } = match &call.target {
+        Target::Group(id) => {
+            Resolved { whom: Whom::Group(*id), uri: None, is_tls: call.tls.is_some() }
+        }
         Target::Dynamic(template) => {
             // In a box, as everything on the way that is not the usual one.
             match Box::pin(target::resolve(exchange, template, &call.speak)).await {
@@ -71,8 +78,15 @@ pub async fn ask(
             }
         }
     };
+    let tls = match is_tls {
+        false => None,
+        true => match secrecy::identity(exchange, call) {
+            Ok(identity) => Some(identity),
+            Err(error) => return Some(Err(error)),
+        },
+    };
     let mut pump = None;
-    let outgoing = outgoing(exchange, call, whom, speak_uri, &mut pump);
+    let outgoing = outgoing(exchange, call, (whom, tls), uri, &mut pump);
     let Exchange { body, upstream, .. } = exchange;
     let mut calling = std::pin::pin!(active.upstreams.call(call, outgoing, &mut upstream.trace));
     if let Some(pieces) = pump {
@@ -99,7 +113,7 @@ pub async fn ask(
 fn outgoing(
     exchange: &Exchange,
     call: &UpstreamCall,
-    whom: Whom,
+    (whom, tls): (Whom, Option<Arc<Identity>>),
     speak_uri: Option<Vec<u8>>,
     pump: &mut Option<Pieces>,
 ) -> Outgoing {
@@ -120,6 +134,7 @@ fn outgoing(
     };
     Outgoing {
         whom,
+        tls,
         say,
         body,
         method_is_head: exchange.method == Method::Head,
@@ -246,10 +261,14 @@ pub fn failed(exchange: &mut Exchange, error: &CallError) -> Outcome {
 pub fn url(exchange: &Exchange, peer: &str) -> String {
     let Handler::Upstream(call) = &exchange.location().handler else { return peer.to_owned() };
     let colon = if peer.starts_with("unix:") { ":" } else { "" };
+    let is_tls = secrecy::is_asked_for(exchange, call);
     match &call.speak {
-        Speak::Uwsgi { .. } => format!("uwsgi://{peer}{colon}"),
-        Speak::Http { tls, .. } => {
-            let scheme = if *tls { "https" } else { "http" };
+        Speak::Uwsgi { .. } => {
+            let scheme = if is_tls { "suwsgi" } else { "uwsgi" };
+            format!("{scheme}://{peer}{colon}")
+        }
+        Speak::Http { .. } => {
+            let scheme = if is_tls { "https" } else { "http" };
             let uri = http::target(exchange, call);
             format!("{scheme}://{peer}{colon}{}", String::from_utf8_lossy(&uri))
         }

@@ -28,7 +28,7 @@ pub use location::{Handler, LocationPlan};
 pub use log::{AccessLog, ErrorLog, LogFormat, LogLevel, LogTarget};
 pub use real_ip::RealIpPlan;
 pub use rewrite::RewriteStep;
-pub use tls::TlsPlan;
+pub use tls::{PeerTlsPlan, TlsPlan};
 pub use upstream::{Group, UpstreamCall};
 
 /// Index into [`FrontPlan::servers`].
@@ -40,6 +40,9 @@ pub struct LocationId(pub u32);
 /// Index into [`FrontPlan::groups`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct GroupId(pub u32);
+/// Index into [`FrontPlan::upstream_tls`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PeerTlsId(pub u32);
 /// Index into [`FrontPlan::caches`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CacheId(pub u32);
@@ -67,6 +70,8 @@ pub struct FrontPlan {
     pub locations: Vec<LocationPlan>,
     /// Upstream groups: `upstream` blocks, and one per literal address in a pass directive.
     pub groups: Vec<Group>,
+    /// TLS to upstreams: every set of rules once.
+    pub upstream_tls: Vec<PeerTlsPlan>,
     /// Cache zones.
     pub caches: Vec<CacheZone>,
     /// Log files, each once; the master opens them and hands the descriptors over in this order.

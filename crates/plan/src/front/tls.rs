@@ -1,5 +1,5 @@
-//! What a server says about TLS. Certificates and keys are texts (PEM) read by the master, so
-//! that the front needs no right to read the files.
+//! What a server says about TLS, and what is said about TLS to upstreams. Certificates and keys
+//! are texts (PEM) read by the master, so that the front needs no right to read the files.
 
 use std::fmt;
 use std::time::Duration;
@@ -28,8 +28,36 @@ pub struct TlsPlan {
     pub reject: bool,
 }
 
+/// TLS to upstreams. Connections and sessions made by these rules serve no others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerTlsPlan {
+    /// Versions to offer.
+    pub versions: TlsVersions,
+    /// Cipher suites of TLS 1.2 (IANA numbers) in the order of preference.
+    pub suites: Vec<u16>,
+    /// `*_ssl_server_name`: peers are told which name is meant.
+    pub tells_name: bool,
+    /// Who must have signed a peer's certificate; `None` (`*_ssl_verify off`) takes any.
+    pub verify: Option<AuthoritiesPlan>,
+    /// `*_ssl_certificate`: shown to peers that ask for one.
+    pub certificate: Option<CertificatePlan>,
+    /// `*_ssl_session_reuse`
+    pub reuses_sessions: bool,
+}
+
+/// Who signs the certificates of upstreams.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthoritiesPlan {
+    /// `*_ssl_trusted_certificate`: PEM.
+    pub authorities: String,
+    /// `*_ssl_crl`: PEM; may be empty.
+    pub revoked: String,
+    /// `*_ssl_verify_depth`: most certificates between a peer's own and a trusted one.
+    pub depth: u32,
+}
+
 /// A certificate and its key.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CertificatePlan {
     /// The chain, the server's own certificate first: PEM.
     pub chain: String,
@@ -73,7 +101,7 @@ pub struct ClientPlan {
 }
 
 /// A text that is not printed and does not stay in memory when it is dropped.
-#[derive(Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Secret(String);
 
 impl Secret {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::{CacheUse, GroupId, HeaderNames};
+use super::{CacheUse, GroupId, HeaderNames, PeerTlsId};
 use crate::{Address, RegexPlan, Template};
 
 /// A group of peers.
@@ -14,6 +14,8 @@ use crate::{Address, RegexPlan, Template};
 pub struct Group {
     /// Name of the `upstream` block, or the address as written.
     pub name: String,
+    /// The port of a literal address that names none (a scheme's own); `None` for blocks.
+    pub default_port: Option<u16>,
     /// Peers; a host name with several addresses is several peers.
     pub peers: Vec<Peer>,
     /// How one is chosen.
@@ -72,6 +74,9 @@ pub struct UpstreamCall {
     pub target: Target,
     /// What is spoken.
     pub speak: Speak,
+    /// Under TLS; for an address whose scheme is not known before the request, if it turns out
+    /// to be that of TLS.
+    pub tls: Option<TlsUse>,
     /// `*_connect_timeout`.
     pub connect_timeout: Duration,
     /// `*_send_timeout`: between two writes.
@@ -108,6 +113,16 @@ pub struct UpstreamCall {
     pub cache: Option<CacheUse>,
     /// `proxy_redirect` lines, the default one worked out.
     pub redirects: Vec<Redirect>,
+}
+
+/// TLS of one call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TlsUse {
+    /// The rules.
+    pub rules: PeerTlsId,
+    /// `*_ssl_name`: whom the peer's certificate must be for, and whose name it is told. A port
+    /// behind it does not count.
+    pub name: Template,
 }
 
 /// Whom to call.
@@ -147,8 +162,6 @@ pub enum Speak {
         host: String,
         /// `$proxy_port`.
         port: u16,
-        /// TLS to the upstream.
-        tls: bool,
         /// `proxy_http_version` is 1.1.
         http11: bool,
         /// `proxy_method`.

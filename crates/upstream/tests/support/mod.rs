@@ -44,6 +44,7 @@ pub fn call() -> UpstreamCall {
             modifier1: 0,
             modifier2: 0,
         },
+        tls: None,
         connect_timeout: LONG,
         send_timeout: LONG,
         read_timeout: LONG,
@@ -97,6 +98,7 @@ pub fn socket(listener: &TcpListener) -> Peer {
 pub fn group(peers: Vec<Peer>, keepalive: u32) -> Group {
     Group {
         name: "backend".into(),
+        default_port: None,
         peers,
         balance: Balance::RoundRobin,
         keepalive,
@@ -132,6 +134,7 @@ pub fn statuses(trace: &CallTrace) -> Vec<u16> {
 pub fn get() -> Outgoing {
     Outgoing {
         whom: Whom::Group(GroupId(0)),
+        tls: None,
         say: Say::Http { head: b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec() },
         body: OutgoingBody::None,
         method_is_head: false,
