@@ -112,8 +112,41 @@ def test_touching_the_ini_itself_reads_it_again_and_loses_no_request(machine, ap
     wait_until(lambda: text(app.port) == "version 2", what="the new code")
     counted = load.finish()
     assert counted.clean(), counted.report + app.log()
-    assert f"`{machine.project}/bare.ini` was touched" in app.log()
+    assert f"`{machine.project}/bare.ini` has changed" in app.log()
     assert len({text(app.port, "/pid") for _ in range(20)}) == 1
+
+
+@pytest.mark.parametrize("maker", ["ours", "original"])
+def test_changed_sources_are_loaded_anew(machine, maker):
+    """Also one that was imported, and broken code is mended without a reload by hand."""
+    port = free_port()
+    machine.write("bare.py", bare(1).replace('b"version 1"', "part.TEXT") + "\nimport part\n")
+    machine.write("part.py", 'TEXT = b"part 1"\n')
+    machine.app(
+        maker, "--http-socket", f"127.0.0.1:{port}", "--wsgi-file", "bare.py", "-M", "--py-autoreload", "1",
+        "--pythonpath", str(machine.project),
+    ).ready(port)  # fmt: skip
+    wait_until(lambda: text(port) == "part 1", what="the app")
+    time.sleep(1.5)
+    machine.write("part.py", 'TEXT = b"the second part"\n')
+    wait_until(lambda: text(port) == "the second part", what="the new part")
+    time.sleep(1.5)
+    machine.write("bare.py", bare(3))
+    wait_until(lambda: text(port) == "version 3", what="the new code")
+
+
+def test_broken_sources_leave_the_old_code_until_they_are_mended(machine):
+    port = free_port()
+    machine.write("bare.py", bare(1))
+    process = machine.app(
+        "ours", "--http-socket", f"127.0.0.1:{port}", "--wsgi-file", "bare.py", "-M", "--py-autoreload", "1",
+    ).ready(port)  # fmt: skip
+    wait_until(lambda: text(port) == "version 1", what="the app")
+    machine.write("bare.py", "import nothing_of_that_name\n")
+    wait_until(lambda: "reload failed" in process.log(), what="the failure")
+    assert text(port) == "version 1"
+    machine.write("bare.py", bare(2))
+    wait_until(lambda: text(port) == "version 2", what="the mended code")
 
 
 def test_touched_logs_are_opened_anew(machine):

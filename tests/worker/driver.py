@@ -59,7 +59,7 @@ def plan(**changes):
         },
         "log": {"requests": False, "file": None, "file_after_drop": False},
         "static_maps": [],
-        "watch": {"reload": [], "reopen_logs": []},
+        "watch": {"reload": [], "reopen_logs": [], "sources": None, "ignored_modules": []},
         "options": [],
     }
     merge(whole, changes)

@@ -184,6 +184,12 @@ fn contradictions(collector: &mut Collector<'_>, draft: &Draft) {
         at_key(collector, &["workers"], &message, "remove one of them");
     }
     overridden(collector);
+    if draft.plan.watch.sources.is_some() && draft.plan.lazy_apps {
+        let names = ["py-autoreload", "py-auto-reload", "python-autoreload", "python-auto-reload"];
+        let message = "with `lazy-apps` the app's sources are not known before its workers run, so none \
+                       is looked at";
+        at_key(collector, &names, message, "remove `lazy-apps`, or name files with `touch-reload`");
+    }
     if draft.module.is_none() && draft.wsgi_file.is_none() && draft.mounts.is_empty() {
         let hint = "write `module = package.module:callable` or `wsgi-file = app.py`";
         general(collector, Severity::Warning, "no app is named", hint);

@@ -211,13 +211,18 @@ pub struct StaticMap {
     pub path: PathBuf,
 }
 
-/// Files that the master looks at every second; touching one asks for something.
+/// Files that the master looks at; a change of one asks for something.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WatchPlan {
     /// For a reload (`touch-reload`, `touch-workers-reload`, `touch-chain-reload`).
     pub reload: Vec<PathBuf>,
     /// For new log files (`touch-logreopen`).
     pub reopen_logs: Vec<PathBuf>,
+    /// Time between two looks at the sources of what the app has imported, for a reload
+    /// (`py-autoreload`).
+    pub sources: Option<Duration>,
+    /// Modules whose sources are not looked at (`py-auto-reload-ignore`).
+    pub ignored_modules: Vec<String>,
 }
 
 impl Default for AppLimits {

@@ -5,6 +5,8 @@
 //! each variant. End of file on a control socket means the other side is gone: children then
 //! finish what they have and exit; the master treats the child as dead.
 
+use std::path::PathBuf;
+
 use plan::app::{AppPlan, Protocol};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -89,6 +91,12 @@ pub enum FromNursery {
     LoadFailed {
         /// One line.
         summary: String,
+    },
+    /// Files that the app has been imported from, if the plan asks for them; more than one of these may
+    /// come.
+    Sources {
+        /// Paths.
+        files: Vec<PathBuf>,
     },
     /// The worker on that seat has been forked.
     Forked {

@@ -6,7 +6,7 @@
 //! Rooms: [`exchange`] (what the bridge asks of a transport), [`fields`] (a response's header
 //! fields between the two), `wsgi/` (the bridge: environ,
 //! input, start_response, the response iterable), `worker/` (the event loop, one transport per
-//! protocol), `nursery` (imports the app once, forks workers).
+//! protocol), `nursery` (imports the app once, forks workers), `sources` (from which files).
 //!
 //! Invariants: the GIL is never held while waiting for a socket, a descriptor or the master;
 //! nothing a client sends is looked at before the worker has been forked.
@@ -14,6 +14,7 @@
 pub mod exchange;
 pub mod fields;
 mod nursery;
+mod sources;
 mod worker;
 pub mod wsgi;
 

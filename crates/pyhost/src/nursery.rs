@@ -19,11 +19,14 @@ use pyo3::prelude::*;
 use sys::memory::SharedWords;
 use sys::{fdpass, users};
 
+use crate::sources;
 use crate::worker::{self, Listener, Mail, WorkerStart};
 use crate::wsgi::{App, uwsgi_module};
 
 /// A nursery that has had no order for this long goes to sleep.
 const REST_AFTER_MS: u64 = 1000;
+/// Paths told by one message, so that it stays within its limit.
+const SOURCES_A_MESSAGE: usize = 10;
 /// Exit code when no app could be loaded and `need-app` is set; uWSGI's.
 const EXIT_NO_APP: i32 = 22;
 
@@ -122,6 +125,9 @@ impl Nursery {
                 }
             }
         };
+        if self.plan.watch.sources.is_some() {
+            self.tell_sources(py);
+        }
         self.obey(py, app)
     }
 
@@ -230,6 +236,17 @@ impl Nursery {
                 worker::note(&format!("the master sent no order: {error}"));
                 Ok(None)
             }
+        }
+    }
+
+    fn tell_sources(&self, py: Python<'_>) {
+        match sources::loaded(py, &self.plan) {
+            Ok(files) => {
+                for files in files.chunks(SOURCES_A_MESSAGE) {
+                    self.tell(&FromNursery::Sources { files: files.to_vec() });
+                }
+            }
+            Err(error) => error.print(py),
         }
     }
 

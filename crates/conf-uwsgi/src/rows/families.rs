@@ -253,17 +253,15 @@ pub const FAMILIES: &[Family] = &[
             touch-spoolers-reload unique-cron unique-cron-legion unique-legion-cron",
     },
     Family {
-        title: "Reload by watching",
+        title: "Other things that watch files",
         answer: Answer::Missing(
-            "this is not watched here; name a file with `touch-reload`, or send HUP (`propylon app \
+            "this is not watched here; name files with `touch-reload`, or send HUP (`propylon app \
              --reload PIDFILE`) when the code has changed",
         ),
         flags: "propagate-touch",
         optional: "",
         valued: "\
-            fs-brutal-reload fs-reload fs-signal py-auto-reload py-auto-reload-ignore \
-            py-autoreload python-auto-reload python-autoreload touch-exec touch-logrotate \
-            touch-signal",
+            fs-brutal-reload fs-reload fs-signal touch-exec touch-logrotate touch-signal",
     },
     Family {
         title: "Clusters and subscriptions",

@@ -24,7 +24,7 @@ pub const GROUPS: &[(&str, &[Row])] = &[
     ("Application", app::ROWS),
     ("Sockets and HTTP", sockets::ROWS),
     ("Workers, recycling and limits", workers::ROWS),
-    ("Reload by touching", watch::ROWS),
+    ("Reload by watching", watch::ROWS),
     ("Users, files and titles", process::ROWS),
     ("Logging", logging::ROWS),
     ("Static files and routing", statics::ROWS),

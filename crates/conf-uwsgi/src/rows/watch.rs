@@ -1,8 +1,9 @@
-//! Files whose touching asks for something.
+//! Files whose change asks for something.
 
 use std::path::PathBuf;
 
 use crate::row::{Effect, Row, Takes, TextEffect};
+use crate::values;
 
 const fn touch(names: &'static [&'static str], doc: &'static str, set: TextEffect) -> Row {
     Row { names, short: None, takes: Takes::Value, doc, effect: Effect::Text(set) }
@@ -25,6 +26,25 @@ pub const ROWS: &[Row] = &[
         "the same for opening the log files anew, as after USR1",
         |draft, text| {
             draft.plan.watch.reopen_logs.push(PathBuf::from(text));
+            Ok(())
+        },
+    ),
+    Row {
+        names: &["py-autoreload", "py-auto-reload", "python-autoreload", "python-auto-reload"],
+        short: None,
+        takes: Takes::Value,
+        doc: "seconds between two looks at the sources that the app has imported while it was loaded; when \
+              one has changed, new workers replace the old ones, as after HUP; for development",
+        effect: Effect::Number(|draft, seconds| {
+            draft.plan.watch.sources = (seconds > 0).then(|| values::seconds(seconds));
+            Ok(())
+        }),
+    },
+    touch(
+        &["py-auto-reload-ignore"],
+        "a module whose source `py-autoreload` does not look at; repeatable",
+        |draft, text| {
+            draft.plan.watch.ignored_modules.push(text.to_owned());
             Ok(())
         },
     ),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use proto::channel::SLOT_WORDS;
@@ -93,6 +94,8 @@ pub struct AppSide {
     threads: u32,
     front_threads: u32,
     lost: BTreeMap<u32, (Ending, Millis)>,
+    /// Files that nurseries have imported their app from, not yet taken over by the watch.
+    sources: Vec<(u64, Vec<PathBuf>)>,
 }
 
 /// The private channel as the master holds it.
@@ -160,6 +163,7 @@ impl AppSide {
             seats_max,
             front_threads,
             lost: BTreeMap::new(),
+            sources: Vec::new(),
         })
     }
 
@@ -312,6 +316,11 @@ impl AppSide {
         }
     }
 
+    /// What nurseries have said about their sources since the last call, by generation.
+    pub fn take_sources(&mut self) -> Vec<(u64, Vec<PathBuf>)> {
+        std::mem::take(&mut self.sources)
+    }
+
     /// Tells all of them where to log from now on. One that cannot hear goes on in the old file.
     pub fn log_to(&self, file: BorrowedFd<'_>) {
         for nursery in self.generations.values().filter_map(|one| one.nursery.as_ref()) {
@@ -368,6 +377,10 @@ impl AppSide {
             FromNursery::Loaded { .. } => vec![AppEvent::NurseryLoaded(number)],
             FromNursery::LoadFailed { summary } => {
                 vec![AppEvent::NurseryLoadFailed(number, summary)]
+            }
+            FromNursery::Sources { files } => {
+                self.sources.push((number, files));
+                Vec::new()
             }
             FromNursery::Forked { seat, pid } => {
                 let mut events = vec![AppEvent::Forked(seat, pid)];

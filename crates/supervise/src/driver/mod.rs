@@ -142,8 +142,11 @@ impl Master<'_> {
             match source {
                 Source::Signals => self.read_signals(),
                 Source::App(speaker) => {
-                    let events =
-                        self.app.as_mut().map_or_else(Vec::new, |app| app.listen_to(*speaker));
+                    let Some(app) = &mut self.app else { continue };
+                    let events = app.listen_to(*speaker);
+                    for (generation, files) in app.take_sources() {
+                        self.watch.add_sources(generation, files);
+                    }
                     self.app_events(events);
                 }
                 Source::Front(number) => {
@@ -164,7 +167,7 @@ impl Master<'_> {
     fn look_at_files(&mut self) {
         let touched = self.watch.look(monotonic_ms());
         for (_, path) in &touched {
-            app_line(&format!("`{}` was touched", path.display()));
+            app_line(&format!("`{}` has changed", path.display()));
         }
         let asks = |wanted| touched.iter().any(|(touch, _)| *touch == wanted);
         if asks(Touch::ReopenLogs) {

@@ -11,7 +11,6 @@ use crate::log::app_line;
 use crate::machine::Ending;
 use crate::machine::app::{AppAction, AppEvent};
 use crate::machine::front::{FrontAction, FrontEvent};
-use crate::watch::Watch;
 
 impl Master<'_> {
     pub(super) fn perform_app(&mut self, actions: Vec<AppAction>) {
@@ -197,7 +196,7 @@ impl Master<'_> {
         let listeners = self.sockets.for_app(&launch.plan, owner);
         let listeners = listeners.map_err(|error| error.to_string())?;
         let settings = settings(&launch);
-        self.watch = Watch::new(&launch.plan.watch, monotonic_ms());
+        self.watch.renew(&launch.plan.watch, monotonic_ms());
         app.prepare(launch, listeners);
         self.app_events(vec![AppEvent::Reload(settings)]);
         Ok(())
