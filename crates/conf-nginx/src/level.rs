@@ -272,6 +272,17 @@ pub struct Own {
     pub stub_status: bool,
     /// The rewrite module's steps.
     pub steps: Vec<StepDraft>,
+    /// `limit_except`.
+    pub limit_except: Option<Box<LimitExceptDraft>>,
+}
+
+/// `limit_except`, before its block has been merged.
+#[derive(Clone, Debug)]
+pub struct LimitExceptDraft {
+    /// The methods it is not about, in capitals.
+    pub methods: Vec<String>,
+    /// What the block says.
+    pub level: Level,
 }
 
 /// A step whose inner block has not been merged yet.

@@ -194,7 +194,10 @@ impl Builder<'_, '_> {
                         nested,
                     });
                 }
-                SiteKind::Outside | SiteKind::ServerIf | SiteKind::LocationIf(_) => {}
+                SiteKind::Outside
+                | SiteKind::ServerIf
+                | SiteKind::LocationIf(_)
+                | SiteKind::LimitExcept(_) => {}
             }
         }
         tree.exact.sort_by(|left, right| left.0.cmp(&right.0));

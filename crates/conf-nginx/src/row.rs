@@ -105,6 +105,7 @@ pub enum BlockKind {
     Types,
     CharsetMap,
     Map,
+    LimitExcept,
 }
 
 /// What a directive does.

@@ -62,6 +62,8 @@ pub enum Scope<'a> {
     Location(&'a mut LocationDraft),
     /// `if`, in a server or not.
     If(&'a mut Level, bool),
+    /// `limit_except`
+    LimitExcept(&'a mut Level),
     /// `upstream`
     Upstream(&'a mut GroupDraft),
 }
@@ -76,6 +78,7 @@ impl Scope<'_> {
             Scope::Location(_) => row::LOCATION,
             Scope::If(_, true) => row::SERVER_IF,
             Scope::If(_, false) => row::LOCATION_IF,
+            Scope::LimitExcept(_) => row::LIMIT_EXCEPT,
             Scope::Upstream(_) => row::UPSTREAM,
         }
     }
@@ -85,7 +88,7 @@ impl Scope<'_> {
             Scope::Http(http) => Some(&mut http.level),
             Scope::Server(server) => Some(&mut server.level),
             Scope::Location(location) => Some(&mut location.level),
-            Scope::If(level, _) => Some(level),
+            Scope::If(level, _) | Scope::LimitExcept(level) => Some(level),
             Scope::Main(_) | Scope::Events(_) | Scope::Upstream(_) => None,
         }
     }
@@ -190,6 +193,9 @@ impl Run<'_> {
             (BlockKind::Location, Scope::Location(location)) => {
                 let outer = location.level.own.site.clone();
                 self.enter_location(&mut location.nested, Some(&outer), directive)
+            }
+            (BlockKind::LimitExcept, Scope::Location(location)) => {
+                self.enter_limit_except(&mut location.level, directive)
             }
             (BlockKind::If, scope) => match scope.level() {
                 Some(level) => self.enter_if(level, directive),
@@ -349,6 +355,7 @@ fn places(contexts: Contexts) -> String {
         (row::LOCATION, "`location`"),
         (row::UPSTREAM, "`upstream`"),
         (row::SERVER_IF | row::LOCATION_IF, "`if`"),
+        (row::LIMIT_EXCEPT, "`limit_except`"),
     ];
     let found = names.iter().filter(|(bits, _)| contexts & bits != 0);
     found.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")

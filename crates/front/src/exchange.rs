@@ -224,6 +224,16 @@ impl Place {
 }
 
 impl Exchange {
+    /// Puts a location in force, or for a method that its `limit_except` means what stands there.
+    pub fn enter(&mut self, location: LocationId) {
+        self.location = location;
+        if let Some(limit) = &self.location().limit_except
+            && !limit.methods.iter().any(|method| method.as_bytes() == self.method_text())
+        {
+            self.location = limit.location;
+        }
+    }
+
     /// The location in force.
     pub fn location(&self) -> &LocationPlan {
         self.active.location(self.location)

@@ -18,8 +18,6 @@ macro_rules! tables {
 
 /// The rows.
 pub const ROWS: &[Row] = tables! {
-    refused "ngx_http_core_module", "allow the methods in the app":
-        "limit_except";
     refused "ngx_http_core_module", "let the app do it":
         "post_action";
     refused "ngx_http_fastcgi_module", "serve the app over uwsgi or HTTP":

@@ -11,6 +11,7 @@ pub(crate) mod exchange;
 mod gzip;
 mod headers;
 mod http;
+pub(crate) mod limit_except;
 pub(crate) mod listen;
 mod log;
 mod manners;
@@ -41,6 +42,7 @@ const TABLES: &[&[Row]] = &[
     manners::ROWS,
     body::ROWS,
     access::ROWS,
+    limit_except::ROWS,
     real_ip::ROWS,
     log::ROWS,
     gzip::ROWS,

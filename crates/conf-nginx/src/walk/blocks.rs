@@ -8,12 +8,13 @@ use plan::front::rewrite::MapPlan;
 use plan::template::MapId;
 
 use super::{Call, Run, Scope};
+use crate::directives::limit_except;
 use crate::directives::rewrite::condition;
 use crate::directives::server_name;
 use crate::draft::{
     GroupDraft, HttpDraft, LocationDraft, MainDraft, NameDraft, ServerDraft, SiteKind,
 };
-use crate::level::{Level, StepDraft};
+use crate::level::{Level, LimitExceptDraft, StepDraft};
 use crate::row::{Fault, Outcome};
 use crate::tree::{Directive, Word};
 
@@ -113,6 +114,18 @@ impl Run<'_> {
         };
         self.apply_all(&mut Scope::If(&mut level, in_server), children(block));
         outer.own.steps.push(StepDraft::If(condition, Box::new(level)));
+        Ok(())
+    }
+
+    pub(super) fn enter_limit_except(&mut self, outer: &mut Level, block: &Directive) -> Outcome {
+        if outer.own.limit_except.is_some() {
+            return Err(Fault::Directive("is duplicate"));
+        }
+        let methods = limit_except::methods(&Call { directive: block, run: self })?;
+        let mut level = Level::default();
+        level.own.site = SiteKind::LimitExcept(Box::new(outer.own.site.clone()));
+        self.apply_all(&mut Scope::LimitExcept(&mut level), children(block));
+        outer.own.limit_except = Some(Box::new(LimitExceptDraft { methods, level }));
         Ok(())
     }
 

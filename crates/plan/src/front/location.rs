@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::rewrite::{AccessRule, RewriteStep, TryFile};
-use super::{AccessLog, ErrorLog, RealIpPlan, TypesId, UpstreamCall};
+use super::{AccessLog, ErrorLog, LocationId, RealIpPlan, TypesId, UpstreamCall};
 use crate::Template;
 
 /// One location, all levels merged.
@@ -18,6 +18,8 @@ pub struct LocationPlan {
     pub handler: Handler,
     /// Only internal requests come here.
     pub internal: bool,
+    /// `limit_except`: methods that meet other settings.
+    pub limit_except: Option<Box<LimitExcept>>,
     /// Rewrite phase of this location.
     pub rewrite: Vec<RewriteStep>,
     /// Whose word about the client's address is taken; `None` is nobody's.
@@ -58,6 +60,15 @@ pub struct LocationPlan {
     pub error_logs: Vec<ErrorLog>,
     /// Connection and header manners.
     pub manners: Manners,
+}
+
+/// `limit_except`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LimitExcept {
+    /// Methods the location itself serves, in capitals; HEAD is among them if GET is.
+    pub methods: Vec<String>,
+    /// What every other method meets instead: the location with the block's settings.
+    pub location: LocationId,
 }
 
 /// What makes the content of a response.
