@@ -106,6 +106,7 @@ pub enum BlockKind {
     CharsetMap,
     Map,
     LimitExcept,
+    Geo,
 }
 
 /// What a directive does.

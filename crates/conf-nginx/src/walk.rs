@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use diag::{Severity, Sources};
 use plan::front::log::LogEscape;
 use plan::front::rewrite::MapPlan;
-use plan::front::{CacheZone, LogFormat};
+use plan::front::{CacheZone, GeoPlan, LogFormat};
 use plan::{Part, Template, Variable};
 
 pub use call::Call;
@@ -44,6 +44,8 @@ pub struct Run<'s> {
     pub groups: Vec<(GroupDraft, At)>,
     /// `map` blocks.
     pub maps: Vec<MapPlan>,
+    /// `geo` blocks.
+    pub geos: Vec<GeoPlan>,
     /// Directives without effect that have been mentioned.
     pub quiet_seen: HashSet<&'static str>,
 }
@@ -107,6 +109,7 @@ impl<'s> Run<'s> {
             caches: Vec::new(),
             groups: Vec::new(),
             maps: Vec::new(),
+            geos: Vec::new(),
             quiet_seen: HashSet::new(),
         }
     }
@@ -187,6 +190,7 @@ impl Run<'_> {
             (BlockKind::Server, Scope::Http(http)) => self.enter_server(http, directive),
             (BlockKind::Upstream, Scope::Http(_)) => self.enter_upstream(directive),
             (BlockKind::Map, Scope::Http(_)) => self.enter_map(directive),
+            (BlockKind::Geo, Scope::Http(_)) => self.enter_geo(directive),
             (BlockKind::Location, Scope::Server(server)) => {
                 self.enter_location(&mut server.locations, None, directive)
             }

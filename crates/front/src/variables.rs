@@ -13,6 +13,7 @@ use route::Values;
 
 use crate::content::paths;
 use crate::exchange::Exchange;
+use crate::real_ip;
 use crate::response::{PRODUCT, decimal};
 
 impl Values for Exchange {
@@ -260,6 +261,7 @@ impl Exchange {
                 value.is_some()
             }
             Variable::Map(id) => self.mapped(*id, out),
+            Variable::Geo(id) => self.located(*id, out),
             _ => false,
         }
     }
@@ -279,6 +281,24 @@ impl Exchange {
             Ok(None) => true,
             Err(_) => false,
         }
+    }
+
+    fn located(&self, id: plan::template::GeoId, out: &mut Vec<u8>) -> bool {
+        let Some(geo) = self.active.plan().geos.get(usize::from(id.0)) else { return false };
+        let mut client = Some(real_ip::client(self.peer()));
+        if let Some(variable) = &geo.address {
+            let before = out.len();
+            let known = self.value(variable, out);
+            client = out.get(before..).filter(|_| known).and_then(route::geo::address);
+            out.truncate(before);
+        }
+        if let Some((proxies, proxy)) = geo.proxies.as_ref().zip(client)
+            && let Some(address) = real_ip::told(self, proxies, proxy)
+        {
+            client = Some(route::access::Client::Inet(address.ip()));
+        }
+        out.extend_from_slice(route::geo::look_up(geo, client).as_bytes());
+        true
     }
 
     /// All values of a request header by its variable name; repeated ones are joined, cookies

@@ -52,7 +52,6 @@ const WITHOUT: &[&str] = &[
     "http_browser",
     "http_empty_gif",
     "http_fastcgi",
-    "http_geo",
     "http_grpc",
     "http_limit_conn",
     "http_limit_req",

@@ -19,10 +19,11 @@
 //!
 //! Rooms: [`host`], [`uri`] (normalising), [`escape`], [`pattern`] (regexes and captures),
 //! `names` (names and wildcards), [`location`], [`values`] (templates), [`map`], [`rewrite`],
-//! [`real_ip`], [`access`], [`try_files`], [`router`] (all of it, compiled).
+//! [`geo`], [`real_ip`], [`access`], [`try_files`], [`router`] (all of it, compiled).
 
 pub mod access;
 pub mod escape;
+pub mod geo;
 pub mod host;
 pub mod location;
 pub mod map;

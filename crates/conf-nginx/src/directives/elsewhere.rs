@@ -44,8 +44,6 @@ pub const ROWS: &[Row] = tables! {
         "valid_referers";
     refused "ngx_http_secure_link_module", "check links in the app":
         "secure_link" "secure_link_md5" "secure_link_secret";
-    refused "ngx_http_geo_module", "use a `map` of `$remote_addr`":
-        "geo";
     refused "ngx_http_geoip_module", "look countries up in the app":
         "geoip_country" "geoip_city" "geoip_org" "geoip_proxy" "geoip_proxy_recursive";
     refused "ngx_http_split_clients_module", "split clients in the app":

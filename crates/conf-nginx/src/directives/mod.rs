@@ -8,6 +8,7 @@ mod charset;
 mod core;
 mod elsewhere;
 pub(crate) mod exchange;
+pub(crate) mod geo;
 mod gzip;
 mod headers;
 mod http;
@@ -43,6 +44,7 @@ const TABLES: &[&[Row]] = &[
     body::ROWS,
     access::ROWS,
     limit_except::ROWS,
+    geo::ROWS,
     real_ip::ROWS,
     log::ROWS,
     gzip::ROWS,

@@ -5,9 +5,10 @@
 //! [`LocationPlan`] is complete in itself.
 //!
 //! Rooms: [`http`] (servers and listening), [`location`], [`upstream`] (`proxy_pass`,
-//! `uwsgi_pass`), [`cache`], [`log`], [`real_ip`], [`rewrite`], [`tls`].
+//! `uwsgi_pass`), [`cache`], [`geo`], [`log`], [`real_ip`], [`rewrite`], [`tls`].
 
 pub mod cache;
+pub mod geo;
 mod header_names;
 pub mod http;
 pub mod location;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use cache::{CacheUse, CacheZone};
+pub use geo::GeoPlan;
 pub use header_names::HeaderNames;
 pub use http::{ListenPlan, LocationTree, ServerName, ServerPlan};
 pub use location::{Handler, LocationPlan};
@@ -77,6 +79,8 @@ pub struct FrontPlan {
     pub types: Vec<Vec<(String, String)>>,
     /// `map` blocks.
     pub maps: Vec<rewrite::MapPlan>,
+    /// `geo` blocks.
+    pub geos: Vec<GeoPlan>,
     /// How many user variable slots a request needs.
     pub slots: u16,
     /// Some text asks for fields of upstreams' answers (`$upstream_http_NAME`,
