@@ -313,6 +313,7 @@ impl Builder<'_, '_> {
         plan.log_formats = std::mem::take(&mut run.log_formats);
         plan.maps = std::mem::take(&mut run.maps);
         plan.geos = std::mem::take(&mut run.geos);
+        plan.splits = std::mem::take(&mut run.splits);
         plan.slots = run.variables.slots();
         plan.reads_upstream_fields = run.variables.reads_upstream_fields();
         plan.reads_upstream_times = run.variables.reads_upstream_times();

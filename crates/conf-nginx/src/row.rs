@@ -107,6 +107,7 @@ pub enum BlockKind {
     Map,
     LimitExcept,
     Geo,
+    SplitClients,
 }
 
 /// What a directive does.

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use diag::{Severity, Sources};
 use plan::front::log::LogEscape;
 use plan::front::rewrite::MapPlan;
-use plan::front::{CacheZone, GeoPlan, LogFormat};
+use plan::front::{CacheZone, GeoPlan, LogFormat, SplitPlan};
 use plan::{Part, Template, Variable};
 
 pub use call::Call;
@@ -46,6 +46,8 @@ pub struct Run<'s> {
     pub maps: Vec<MapPlan>,
     /// `geo` blocks.
     pub geos: Vec<GeoPlan>,
+    /// `split_clients` blocks.
+    pub splits: Vec<SplitPlan>,
     /// Directives without effect that have been mentioned.
     pub quiet_seen: HashSet<&'static str>,
 }
@@ -110,6 +112,7 @@ impl<'s> Run<'s> {
             groups: Vec::new(),
             maps: Vec::new(),
             geos: Vec::new(),
+            splits: Vec::new(),
             quiet_seen: HashSet::new(),
         }
     }
@@ -191,6 +194,7 @@ impl Run<'_> {
             (BlockKind::Upstream, Scope::Http(_)) => self.enter_upstream(directive),
             (BlockKind::Map, Scope::Http(_)) => self.enter_map(directive),
             (BlockKind::Geo, Scope::Http(_)) => self.enter_geo(directive),
+            (BlockKind::SplitClients, Scope::Http(_)) => self.enter_split_clients(directive),
             (BlockKind::Location, Scope::Server(server)) => {
                 self.enter_location(&mut server.locations, None, directive)
             }

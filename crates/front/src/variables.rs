@@ -262,6 +262,7 @@ impl Exchange {
             }
             Variable::Map(id) => self.mapped(*id, out),
             Variable::Geo(id) => self.located(*id, out),
+            Variable::Split(id) => self.shared_out(*id, out),
             _ => false,
         }
     }
@@ -298,6 +299,16 @@ impl Exchange {
             client = Some(route::access::Client::Inet(address.ip()));
         }
         out.extend_from_slice(route::geo::look_up(geo, client).as_bytes());
+        true
+    }
+
+    fn shared_out(&self, id: plan::template::SplitId, out: &mut Vec<u8>) -> bool {
+        let Some(split) = self.active.plan().splits.get(usize::from(id.0)) else { return false };
+        let before = out.len();
+        route::render(&split.source, self, out);
+        let value = route::split_clients::choose(split, out.get(before..).unwrap_or(&[]));
+        out.truncate(before);
+        out.extend_from_slice(value.as_bytes());
         true
     }
 

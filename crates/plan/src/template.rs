@@ -16,6 +16,10 @@ pub struct MapId(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct GeoId(pub u16);
 
+/// Number of a `split_clients` block: an index into `FrontPlan::splits`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SplitId(pub u16);
+
 /// A text with variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Template {
@@ -137,4 +141,5 @@ pub enum Variable {
     User(Slot),
     Map(MapId),
     Geo(GeoId),
+    Split(SplitId),
 }

@@ -59,7 +59,6 @@ const WITHOUT: &[&str] = &[
     "http_mirror",
     "http_referer",
     "http_scgi",
-    "http_split_clients",
     "http_ssi",
     "http_tunnel",
     "http_upstream_hash",

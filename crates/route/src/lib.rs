@@ -32,6 +32,7 @@ pub mod pattern;
 pub mod real_ip;
 pub mod rewrite;
 pub mod router;
+pub mod split_clients;
 pub mod try_files;
 pub mod uri;
 pub mod values;

@@ -20,6 +20,7 @@ mod proxy;
 mod real_ip;
 pub(crate) mod rewrite;
 pub(crate) mod server_name;
+pub(crate) mod split_clients;
 mod ssl;
 mod tuning;
 mod types;
@@ -45,6 +46,7 @@ const TABLES: &[&[Row]] = &[
     access::ROWS,
     limit_except::ROWS,
     geo::ROWS,
+    split_clients::ROWS,
     real_ip::ROWS,
     log::ROWS,
     gzip::ROWS,

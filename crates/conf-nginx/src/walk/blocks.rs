@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use plan::front::http::ServerName;
 use plan::front::rewrite::MapPlan;
-use plan::template::{GeoId, MapId};
+use plan::template::{GeoId, MapId, SplitId};
 use plan::{Template, Variable};
 
 use super::{Call, Run, Scope};
@@ -12,6 +12,7 @@ use crate::directives::geo::GeoDraft;
 use crate::directives::limit_except;
 use crate::directives::rewrite::condition;
 use crate::directives::server_name;
+use crate::directives::split_clients::SplitDraft;
 use crate::draft::{
     GroupDraft, HttpDraft, LocationDraft, MainDraft, NameDraft, ServerDraft, SiteKind,
 };
@@ -42,11 +43,14 @@ impl Run<'_> {
     /// Variables of blocks may be used before these are written, so the blocks get their numbers
     /// first.
     fn number_makers(&mut self, children: &[Directive]) {
-        let (mut maps, mut geos) = (0..=u16::MAX, 0..=u16::MAX);
+        let (mut maps, mut geos, mut splits) = (0..=u16::MAX, 0..=u16::MAX, 0..=u16::MAX);
         for block in children.iter().filter(|child| child.block.is_some()) {
             let made = match (block.name(), block.args()) {
                 ("map", [_, name]) => maps.next().map(|id| (name, Variable::Map(MapId(id)))),
                 ("geo", [.., name]) => geos.next().map(|id| (name, Variable::Geo(GeoId(id)))),
+                ("split_clients", [_, name]) => {
+                    splits.next().map(|id| (name, Variable::Split(SplitId(id))))
+                }
                 _ => None,
             };
             if let Some((name, variable)) = made
@@ -193,6 +197,24 @@ impl Run<'_> {
             }
         }
         self.geos.push(geo.plan(address));
+        Ok(())
+    }
+
+    pub(super) fn enter_split_clients(&mut self, block: &Directive) -> Outcome {
+        let source = Call { directive: block, run: self }.template(0)?;
+        made_name(block, 1)?;
+        let mut split = SplitDraft::default();
+        for entry in children(block) {
+            if entry.block.is_some() {
+                self.error(entry.at(), "unexpected \"{\"");
+            } else if let Err(fault) = split.entry(&mut Call { directive: entry, run: self }) {
+                self.tell_fault(entry, fault);
+            }
+        }
+        match split.plan(source) {
+            Some(plan) => self.splits.push(plan),
+            None => self.error(block.at_close(), "percent total is greater than 100%"),
+        }
         Ok(())
     }
 }

@@ -15,6 +15,7 @@ pub mod location;
 pub mod log;
 pub mod real_ip;
 pub mod rewrite;
+pub mod split_clients;
 pub mod tls;
 pub mod upstream;
 
@@ -30,6 +31,7 @@ pub use location::{Handler, LocationPlan};
 pub use log::{AccessLog, ErrorLog, LogFormat, LogLevel, LogTarget};
 pub use real_ip::RealIpPlan;
 pub use rewrite::RewriteStep;
+pub use split_clients::SplitPlan;
 pub use tls::TlsPlan;
 pub use upstream::{Group, UpstreamCall};
 
@@ -81,6 +83,8 @@ pub struct FrontPlan {
     pub maps: Vec<rewrite::MapPlan>,
     /// `geo` blocks.
     pub geos: Vec<GeoPlan>,
+    /// `split_clients` blocks.
+    pub splits: Vec<SplitPlan>,
     /// How many user variable slots a request needs.
     pub slots: u16,
     /// Some text asks for fields of upstreams' answers (`$upstream_http_NAME`,
