@@ -128,6 +128,7 @@ fn location(plan: &AppPlan) -> LocationPlan {
         rewrite: Vec::new(),
         real_ip: None,
         limit_except: None,
+        sub_filter: None,
         access: Vec::new(),
         try_files: Vec::new(),
         root: RootPlan {

@@ -46,8 +46,6 @@ pub const ROWS: &[Row] = tables! {
         "secure_link" "secure_link_md5" "secure_link_secret";
     refused "ngx_http_geoip_module", "look countries up in the app":
         "geoip_country" "geoip_city" "geoip_org" "geoip_proxy" "geoip_proxy_recursive";
-    refused "ngx_http_sub_module", "change pages in the app":
-        "sub_filter" "sub_filter_types" "sub_filter_once" "sub_filter_last_modified";
     refused "ngx_http_addition_module", "change pages in the app":
         "add_before_body" "add_after_body" "addition_types";
     refused "ngx_http_ssi_module", "render pages in the app":

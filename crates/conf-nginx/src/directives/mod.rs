@@ -22,6 +22,7 @@ pub(crate) mod rewrite;
 pub(crate) mod server_name;
 pub(crate) mod split_clients;
 mod ssl;
+mod sub_filter;
 mod tuning;
 mod types;
 pub(crate) mod upstream;
@@ -50,6 +51,7 @@ const TABLES: &[&[Row]] = &[
     real_ip::ROWS,
     log::ROWS,
     gzip::ROWS,
+    sub_filter::ROWS,
     headers::ROWS,
     rewrite::ROWS,
     cache::ROWS,

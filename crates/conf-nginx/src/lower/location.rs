@@ -5,7 +5,7 @@ use plan::front::LocationId;
 use plan::front::RealIpPlan;
 use plan::front::location::{
     BodyPlan, GzipPlan, Handler, IfModifiedSince, LimitExcept, LocationPlan, Manners,
-    Precompressed, RootPlan, ServerTokens,
+    Precompressed, RootPlan, ServerTokens, SubPlan,
 };
 
 use super::{Builder, seconds};
@@ -106,6 +106,7 @@ impl Builder<'_, '_> {
             add_headers: level.headers.add.clone().unwrap_or_default(),
             expires: level.headers.expires.clone().flatten(),
             body,
+            sub_filter: sub_filter(&level.sub_filter).map(Box::new),
             gzip: gzip(&level.gzip),
             access_logs: level.logs.access.clone().unwrap_or_default(),
             error_logs: level.logs.error.clone().unwrap_or_default(),
@@ -151,6 +152,15 @@ fn real_ip(draft: &level::RealIp) -> Option<RealIpPlan> {
         is_list: field.eq_ignore_ascii_case("X-Forwarded-For"),
         field,
         recursive: draft.recursive.unwrap_or(false),
+    })
+}
+
+fn sub_filter(draft: &level::SubFilter) -> Option<SubPlan> {
+    Some(SubPlan {
+        pairs: draft.pairs.clone()?,
+        types: draft.types.clone().unwrap_or_else(|| vec!["text/html".to_owned()]),
+        once: draft.once.unwrap_or(true),
+        keeps_validators: draft.last_modified.unwrap_or(false),
     })
 }
 

@@ -52,6 +52,8 @@ pub struct LocationPlan {
     pub expires: Option<Expires>,
     /// Request bodies.
     pub body: BodyPlan,
+    /// `sub_filter`; `None` if there is none.
+    pub sub_filter: Option<Box<SubPlan>>,
     /// Response compression.
     pub gzip: GzipPlan,
     /// Access logs; empty is off.
@@ -155,6 +157,28 @@ pub struct BodyPlan {
     pub temp_path: PathBuf,
     /// `client_body_timeout`: between two reads.
     pub timeout: Duration,
+}
+
+/// `sub_filter`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SubPlan {
+    /// What is looked for, in order; where two could begin at one place, the first one does.
+    pub pairs: Vec<SubPair>,
+    /// `sub_filter_types`; `*` alone means all.
+    pub types: Vec<String>,
+    /// `sub_filter_once`: each pair applies once a response.
+    pub once: bool,
+    /// `sub_filter_last_modified`: Last-Modified stays, and the ETag as a weak one.
+    pub keeps_validators: bool,
+}
+
+/// One `sub_filter` line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubPair {
+    /// What is looked for, in any case; one that is empty for a request is not.
+    pub pattern: Template,
+    /// What takes its place.
+    pub replacement: Template,
 }
 
 /// Response compression.
