@@ -57,7 +57,8 @@ impl SplitDraft {
             // sides with the server.
             let width = |share: u64| (share * u64::from(u32::MAX) / ALL) as u32;
             below = below.saturating_add(share.map_or(0, width));
-            parts.push(SplitPart { below: share.map(|_| below), value });
+            // What rounding leaves is the last one's, as with nginx since 1.31.2.
+            parts.push(SplitPart { below: (sum < ALL).then_some(below), value });
         }
         Some(SplitPlan { source, parts })
     }
@@ -110,11 +111,11 @@ mod tests {
     #[test]
     fn no_more_than_everything_is_given_out() {
         let half = Some(5000);
-        assert_eq!(
-            plan(&[(half, "a"), (half, "b")]),
-            Some(vec![Some(0x7fff_ffff), Some(0xffff_fffe)])
-        );
-        assert_eq!(plan(&[(Some(10_000), "a"), (None, "b")]), Some(vec![Some(u32::MAX), None]));
+        assert_eq!(plan(&[(half, "a"), (half, "b")]), Some(vec![Some(0x7fff_ffff), None]));
+        let parts = [(half, "a"), (Some(2500), "b"), (Some(2499), "c")];
+        let below = [0x7fff_ffff, 0xbfff_fffe, 0xfff9_7245];
+        assert_eq!(plan(&parts), Some(below.map(Some).to_vec()));
+        assert_eq!(plan(&[(Some(10_000), "a"), (None, "b")]), Some(vec![None, None]));
         assert_eq!(plan(&[(None, "a"), (None, "b")]), Some(vec![None, None]));
         assert_eq!(plan(&[(half, "a"), (Some(5001), "b")]), None);
         assert_eq!(plan(&[(None, "a"), (half, "b")]), None);
