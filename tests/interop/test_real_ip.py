@@ -3,7 +3,7 @@
 import pytest
 from harness import client
 from harness.pairs import every_front
-from harness.processes import free_port
+from harness.processes import free_port, wait_until
 
 SITE = """
 log_format who '$remote_addr $realip_remote_addr "$request"';
@@ -91,8 +91,9 @@ def test_rewriting_rules_and_doors_see_the_client(machine, port, maker):
     assert told(port, "198.51.100.1", target="/doors/page.txt") == 403
     assert told(port, target="/doors/page.txt") == 403
     assert "access forbidden by rule, client: 198.51.100.1, server" in machine.error_log()
-    log = (machine.log / "who.log").read_text().splitlines()
-    assert '198.51.100.1 127.0.0.1 "GET /doors/page.txt HTTP/1.1"' in log
+    # A request is logged when its answer has gone out, which the client may see first.
+    log, line = machine.log / "who.log", '198.51.100.1 127.0.0.1 "GET /doors/page.txt HTTP/1.1"'
+    wait_until(lambda: line in log.read_text().splitlines(), 5, "the line of the access log")
 
 
 @every_front

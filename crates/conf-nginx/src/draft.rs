@@ -104,6 +104,8 @@ pub enum SiteKind {
     ServerIf,
     /// `if` in a location, which is kept inside.
     LocationIf(Box<SiteKind>),
+    /// `limit_except` in a location, which is kept inside.
+    LimitExcept(Box<SiteKind>),
 }
 
 impl SiteKind {
@@ -114,7 +116,7 @@ impl SiteKind {
             SiteKind::Prefix { uri, .. } | SiteKind::Exact(uri) => uri,
             SiteKind::Regex(regex) => &regex.pattern,
             SiteKind::Named(name) => name,
-            SiteKind::LocationIf(inner) => inner.name(),
+            SiteKind::LocationIf(inner) | SiteKind::LimitExcept(inner) => inner.name(),
         }
     }
 }

@@ -12,6 +12,7 @@ use plan::front::RewriteStep;
 use plan::front::cache::UseStale;
 use plan::front::location::{
     AddHeader, ErrorPage, Expires, GzipProxied, IfModifiedSince, Precompressed, ServerTokens,
+    SubPair,
 };
 use plan::front::log::{AccessLog, ErrorLog};
 use plan::front::rewrite::{AccessRule, AccessWho};
@@ -130,6 +131,16 @@ settings! {
         proxied: GzipProxied,
         disable: Vec<RegexPlan>,
         precompressed: Precompressed,
+    }
+}
+
+settings! {
+    /// Texts replaced in responses.
+    pub struct SubFilter {
+        pairs: Vec<SubPair>,
+        types: Vec<String>,
+        once: bool,
+        last_modified: bool,
     }
 }
 
@@ -298,6 +309,17 @@ pub struct Own {
     pub stub_status: bool,
     /// The rewrite module's steps.
     pub steps: Vec<StepDraft>,
+    /// `limit_except`.
+    pub limit_except: Option<Box<LimitExceptDraft>>,
+}
+
+/// `limit_except`, before its block has been merged.
+#[derive(Clone, Debug)]
+pub struct LimitExceptDraft {
+    /// The methods it is not about, in capitals.
+    pub methods: Vec<String>,
+    /// What the block says.
+    pub level: Level,
 }
 
 /// A step whose inner block has not been merged yet.
@@ -318,6 +340,7 @@ pub struct Level {
     pub real_ip: RealIp,
     pub logs: Logs,
     pub gzip: Gzip,
+    pub sub_filter: SubFilter,
     pub headers: Headers,
     pub proxy: Exchange,
     pub uwsgi: Exchange,
@@ -335,6 +358,7 @@ impl Level {
         self.real_ip.inherit(&outer.real_ip);
         self.logs.inherit(&outer.logs);
         self.gzip.inherit(&outer.gzip);
+        self.sub_filter.inherit(&outer.sub_filter);
         self.headers.inherit(&outer.headers);
         self.proxy.inherit(&outer.proxy);
         self.uwsgi.inherit(&outer.uwsgi);

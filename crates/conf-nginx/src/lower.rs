@@ -198,7 +198,10 @@ impl Builder<'_, '_> {
                         nested,
                     });
                 }
-                SiteKind::Outside | SiteKind::ServerIf | SiteKind::LocationIf(_) => {}
+                SiteKind::Outside
+                | SiteKind::ServerIf
+                | SiteKind::LocationIf(_)
+                | SiteKind::LimitExcept(_) => {}
             }
         }
         tree.exact.sort_by(|left, right| left.0.cmp(&right.0));
@@ -313,6 +316,8 @@ impl Builder<'_, '_> {
         plan.log_files = std::mem::take(&mut run.log_files);
         plan.log_formats = std::mem::take(&mut run.log_formats);
         plan.maps = std::mem::take(&mut run.maps);
+        plan.geos = std::mem::take(&mut run.geos);
+        plan.splits = std::mem::take(&mut run.splits);
         plan.slots = run.variables.slots();
         plan.reads_upstream_fields = run.variables.reads_upstream_fields();
         plan.reads_upstream_times = run.variables.reads_upstream_times();

@@ -105,6 +105,9 @@ pub enum BlockKind {
     Types,
     CharsetMap,
     Map,
+    LimitExcept,
+    Geo,
+    SplitClients,
 }
 
 /// What a directive does.

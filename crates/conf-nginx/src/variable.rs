@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use plan::Variable;
-use plan::template::{MapId, Slot};
+use plan::template::Slot;
 
 use crate::report::At;
 
@@ -19,7 +19,8 @@ pub enum Meaning {
 /// User variables, numbered as they are met.
 #[derive(Debug, Default)]
 pub struct Variables {
-    maps: BTreeMap<String, MapId>,
+    /// Those of `map` blocks and their like.
+    made: BTreeMap<String, Variable>,
     slots: BTreeMap<String, SlotUse>,
     reads_upstream_fields: bool,
     reads_upstream_times: bool,
@@ -33,14 +34,15 @@ struct SlotUse {
 }
 
 impl Variables {
-    /// Notes the variable of a `map` block. A second block of the same name takes its place.
-    pub fn define_map(&mut self, name: &str, id: MapId) {
-        self.maps.insert(name.to_ascii_lowercase(), id);
+    /// Notes the variable of a `map` block or its like. A second block of the same name takes its
+    /// place.
+    pub fn define_made(&mut self, name: &str, variable: Variable) {
+        self.made.insert(name.to_ascii_lowercase(), variable);
     }
 
-    /// Whether a `map` makes it.
-    pub fn is_map(&self, name: &str) -> bool {
-        self.maps.contains_key(&name.to_ascii_lowercase())
+    /// Whether a block makes it.
+    pub fn is_made(&self, name: &str) -> bool {
+        self.made.contains_key(&name.to_ascii_lowercase())
     }
 
     /// The slot of a variable that `set` or a capture fills.
@@ -54,8 +56,8 @@ impl Variables {
     /// something defines them later; [`Variables::undefined`] tells which were not.
     pub fn used(&mut self, name: &str, at: At) -> Meaning {
         let name = name.to_ascii_lowercase();
-        if let Some(id) = self.maps.get(&name) {
-            return Meaning::Known(Variable::Map(*id));
+        if let Some(variable) = self.made.get(&name) {
+            return Meaning::Known(variable.clone());
         }
         let own = self.slots.get(&name).is_some_and(|entry| entry.defined);
         if let Some(variable) = builtin(&name).or_else(|| if own { None } else { family(&name) }) {
@@ -104,7 +106,7 @@ impl Variables {
     pub fn nearest(&self, name: &str) -> Option<&str> {
         let defined = self.slots.iter().filter(|(_, entry)| entry.defined);
         let own =
-            defined.map(|(name, _)| name.as_str()).chain(self.maps.keys().map(String::as_str));
+            defined.map(|(name, _)| name.as_str()).chain(self.made.keys().map(String::as_str));
         diag::nearest(name, own.chain(BUILTIN.iter().map(|(name, _)| *name)))
     }
 

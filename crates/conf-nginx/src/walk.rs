@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use diag::{Severity, Sources};
 use plan::front::log::LogEscape;
 use plan::front::rewrite::MapPlan;
-use plan::front::{CacheZone, LogFormat};
+use plan::front::{CacheZone, GeoPlan, LogFormat, SplitPlan};
 use plan::{Part, Template, Variable};
 
 pub use call::Call;
@@ -44,6 +44,10 @@ pub struct Run<'s> {
     pub groups: Vec<(GroupDraft, At)>,
     /// `map` blocks.
     pub maps: Vec<MapPlan>,
+    /// `geo` blocks.
+    pub geos: Vec<GeoPlan>,
+    /// `split_clients` blocks.
+    pub splits: Vec<SplitPlan>,
     /// Directives without effect that have been mentioned.
     pub quiet_seen: HashSet<&'static str>,
 }
@@ -62,6 +66,8 @@ pub enum Scope<'a> {
     Location(&'a mut LocationDraft),
     /// `if`, in a server or not.
     If(&'a mut Level, bool),
+    /// `limit_except`
+    LimitExcept(&'a mut Level),
     /// `upstream`
     Upstream(&'a mut GroupDraft),
 }
@@ -76,6 +82,7 @@ impl Scope<'_> {
             Scope::Location(_) => row::LOCATION,
             Scope::If(_, true) => row::SERVER_IF,
             Scope::If(_, false) => row::LOCATION_IF,
+            Scope::LimitExcept(_) => row::LIMIT_EXCEPT,
             Scope::Upstream(_) => row::UPSTREAM,
         }
     }
@@ -85,7 +92,7 @@ impl Scope<'_> {
             Scope::Http(http) => Some(&mut http.level),
             Scope::Server(server) => Some(&mut server.level),
             Scope::Location(location) => Some(&mut location.level),
-            Scope::If(level, _) => Some(level),
+            Scope::If(level, _) | Scope::LimitExcept(level) => Some(level),
             Scope::Main(_) | Scope::Events(_) | Scope::Upstream(_) => None,
         }
     }
@@ -104,6 +111,8 @@ impl<'s> Run<'s> {
             caches: Vec::new(),
             groups: Vec::new(),
             maps: Vec::new(),
+            geos: Vec::new(),
+            splits: Vec::new(),
             quiet_seen: HashSet::new(),
         }
     }
@@ -184,12 +193,17 @@ impl Run<'_> {
             (BlockKind::Server, Scope::Http(http)) => self.enter_server(http, directive),
             (BlockKind::Upstream, Scope::Http(_)) => self.enter_upstream(directive),
             (BlockKind::Map, Scope::Http(_)) => self.enter_map(directive),
+            (BlockKind::Geo, Scope::Http(_)) => self.enter_geo(directive),
+            (BlockKind::SplitClients, Scope::Http(_)) => self.enter_split_clients(directive),
             (BlockKind::Location, Scope::Server(server)) => {
                 self.enter_location(&mut server.locations, None, directive)
             }
             (BlockKind::Location, Scope::Location(location)) => {
                 let outer = location.level.own.site.clone();
                 self.enter_location(&mut location.nested, Some(&outer), directive)
+            }
+            (BlockKind::LimitExcept, Scope::Location(location)) => {
+                self.enter_limit_except(&mut location.level, directive)
             }
             (BlockKind::If, scope) => match scope.level() {
                 Some(level) => self.enter_if(level, directive),
@@ -349,6 +363,7 @@ fn places(contexts: Contexts) -> String {
         (row::LOCATION, "`location`"),
         (row::UPSTREAM, "`upstream`"),
         (row::SERVER_IF | row::LOCATION_IF, "`if`"),
+        (row::LIMIT_EXCEPT, "`limit_except`"),
     ];
     let found = names.iter().filter(|(bits, _)| contexts & bits != 0);
     found.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")

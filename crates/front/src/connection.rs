@@ -259,6 +259,7 @@ fn exchange(
         kept: None,
         revalidate: None,
         real_client: None,
+        nesting: Cell::new(0),
         overloaded: false,
         head,
     }

@@ -22,6 +22,11 @@ use crate::thread::Thread;
 /// Internal redirects one request may take; a configuration that needs more goes in a circle.
 pub const REDIRECTS_MAX: u8 = 10;
 
+/// Variables of blocks that may need one another for one value.
+pub const NESTING_MAX: u8 = 32;
+/// In place of their number: they go in a circle.
+pub const NESTING_CYCLE: u8 = u8::MAX;
+
 /// A client's connection, as its requests see it.
 #[derive(Debug)]
 pub struct Client {
@@ -194,6 +199,8 @@ pub struct Exchange {
     pub revalidate: Option<Box<Revalidate>>,
     /// Who asks, if a trusted proxy tells another address than its own.
     pub real_client: Option<Box<RealClient>>,
+    /// How many variables of blocks (`map` and its like) are being made, one for the other.
+    pub nesting: Cell<u8>,
     /// An upstream had too many requests waiting: worth another try soon.
     pub overloaded: bool,
     /// What went out.
@@ -224,6 +231,16 @@ impl Place {
 }
 
 impl Exchange {
+    /// Puts a location in force, or for a method that its `limit_except` means what stands there.
+    pub fn enter(&mut self, location: LocationId) {
+        self.location = location;
+        if let Some(limit) = &self.location().limit_except
+            && !limit.methods.iter().any(|method| method.as_bytes() == self.method_text())
+        {
+            self.location = limit.location;
+        }
+    }
+
     /// The location in force.
     pub fn location(&self) -> &LocationPlan {
         self.active.location(self.location)

@@ -6,7 +6,7 @@ use plan::front::{Handler, LogLevel};
 
 use crate::conditional::{self, Verdict};
 use crate::exchange::{Exchange, Kept};
-use crate::filter::{gzip, headers};
+use crate::filter::{gzip, headers, sub_filter};
 use crate::outflow::{Flown, Outflow, Waiting};
 use crate::phases::{self, Next, Outcome};
 use crate::ranges;
@@ -40,6 +40,7 @@ pub fn filter(exchange: &mut Exchange, mut response: Box<Response>) -> Box<Respo
         with_kept(&location.handler, &mut response, *kept);
     }
     headers::apply(exchange, &mut response);
+    sub_filter::apply(exchange, &mut response);
     headers::apply_charset(exchange, &mut response);
     if exchange.overloaded && response.status == 503 {
         response.headers.push(KnownHeader::RetryAfter, "1");
@@ -54,6 +55,7 @@ pub fn filter(exchange: &mut Exchange, mut response: Box<Response>) -> Box<Respo
         let mut page = instead(exchange, 416);
         page.headers.append(&response.headers);
         headers::apply(exchange, &mut page);
+        sub_filter::apply(exchange, &mut page);
         headers::apply_charset(exchange, &mut page);
         return page;
     }
@@ -214,7 +216,9 @@ fn waiting(exchange: &Exchange, response: &Response, body: &Body) -> Waiting {
             file_bytes_max: call.file_bytes_max,
             temp_path: call.temp_path.clone(),
             held_bytes: match body {
-                Body::Upstream(_) | Body::Compressed(_) if !is_event_stream(response) => {
+                Body::Upstream(_) | Body::Compressed(_) | Body::Replaced(_)
+                    if !is_event_stream(response) =>
+                {
                     u64::from(call.head_bytes_max)
                 }
                 _ => 0,
@@ -248,7 +252,11 @@ fn account(exchange: &mut Exchange, body: Body) {
 }
 
 fn account_upstream(exchange: &mut Exchange, body: Body) {
-    if let Body::Upstream(upstream) = body {
+    let source = match body {
+        Body::Replaced(replaced) => replaced.into_source(),
+        other => other,
+    };
+    if let Body::Upstream(upstream) = source {
         upstream.finish(exchange);
     }
 }

@@ -10,6 +10,7 @@
 //! Nothing here waits for anything but the file system.
 
 use bytes::Bytes;
+use message::Method;
 use plan::front::rewrite::FileTest;
 use plan::front::{Handler, LocationId, LogLevel};
 use plan::template::Slot;
@@ -109,7 +110,7 @@ fn once(exchange: &mut Exchange, start: Start) -> Outcome {
         }
         Start::Named(location) => {
             exchange.internal = true;
-            exchange.location = location;
+            exchange.enter(location);
             in_location(exchange)
         }
     }
@@ -138,7 +139,7 @@ fn find_location(exchange: &mut Exchange) -> Outcome {
     if let Some(captures) = found.captures {
         exchange.take_captures(captures);
     }
-    exchange.location = found.location;
+    exchange.enter(found.location);
     let location = exchange.location();
     if location.internal && !exchange.internal {
         return Outcome::Status(404);
@@ -206,6 +207,12 @@ fn content(exchange: &mut Exchange) -> Outcome {
     match &exchange.location().handler {
         Handler::Upstream(_) => Outcome::Call,
         Handler::StubStatus => Outcome::Respond(Box::new(exchange.thread.counters.page())),
+        // Whether there is such a file is not told to who asks for something else.
+        Handler::Static
+            if !matches!(exchange.method, Method::Get | Method::Head | Method::Post) =>
+        {
+            Outcome::Status(405)
+        }
         Handler::Static if exchange.uri().ends_with(b"/") => index::serve(exchange),
         Handler::Static => static_file::serve(exchange),
     }

@@ -22,19 +22,20 @@ pub struct RealClient {
 pub fn find(exchange: &mut Exchange) {
     let Some(plan) = &exchange.location().real_ip else { return };
     if exchange.real_client.is_none()
-        && let Some(address) = told(exchange, plan)
+        && let Some(address) = told(exchange, plan, client(exchange.client.peer))
     {
         let text = address.ip().to_string();
         exchange.real_client = Some(Box::new(RealClient { address, text }));
     }
 }
 
-fn told(exchange: &Exchange, plan: &RealIpPlan) -> Option<SocketAddr> {
+/// The client that a peer tells, if it is trusted.
+pub fn told(exchange: &Exchange, plan: &RealIpPlan, peer: Client) -> Option<SocketAddr> {
     let field = plan.field.as_bytes();
     let lines = exchange.head.fields().filter(|(_, name, _)| name.eq_ignore_ascii_case(field));
     let lines: Vec<&[u8]> = lines.map(|(_, _, value)| value).collect();
     let lines = if plan.is_list { &lines[..] } else { lines.get(..1).unwrap_or(&[]) };
-    route::real_ip::client(plan, client(exchange.client.peer), lines.iter().copied())
+    route::real_ip::client(plan, peer, lines.iter().copied())
 }
 
 /// Who asks, as far as access rules care.

@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::rc::Rc;
 
 use bytes::Bytes;
 
 use crate::filter::gzip::Compressed;
+use crate::filter::sub_filter::Replaced;
 use crate::upstream_body::UpstreamBody;
 
 /// A piece of a body.
@@ -44,6 +46,8 @@ pub enum Body {
     Upstream(Box<UpstreamBody>),
     /// Another body, compressed on the way.
     Compressed(Box<Compressed>),
+    /// Another body, with texts replaced on the way.
+    Replaced(Box<Replaced>),
 }
 
 /// The body will not come to its end: the client must see that.
@@ -107,6 +111,60 @@ impl Body {
             Body::Parts(parts) => Ok(parts.pop_front()),
             Body::Upstream(upstream) => upstream.next().await,
             Body::Compressed(compressed) => Box::pin(compressed.next()).await,
+            Body::Replaced(replaced) => Box::pin(replaced.next()).await,
+        }
+    }
+}
+
+/// Bytes of a file that are read at a time.
+const STEP_BYTES: usize = 64 * 1024;
+
+/// A body for filters that must see its bytes: what is in a file is read.
+#[derive(Debug)]
+pub struct Pieces {
+    body: Body,
+    /// What is left of a file piece.
+    file: Option<FilePart>,
+}
+
+impl Pieces {
+    /// The pieces of a body.
+    pub fn of(body: Body) -> Pieces {
+        Pieces { body, file: None }
+    }
+
+    /// The body, for what it learnt.
+    pub fn into_body(self) -> Body {
+        self.body
+    }
+
+    /// The next piece; `None` is the end.
+    ///
+    /// # Errors
+    /// If the body was cut, or a file could not be read.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, BodyCut> {
+        loop {
+            if let Some(part) = &mut self.file {
+                let mut bytes =
+                    vec![0; STEP_BYTES.min(usize::try_from(part.bytes).unwrap_or(STEP_BYTES))];
+                let read = part.file.read_at(&mut bytes, part.offset).map_err(|_| BodyCut)?;
+                if read == 0 && part.bytes > 0 {
+                    return Err(BodyCut);
+                }
+                bytes.truncate(read);
+                part.offset += read as u64;
+                part.bytes -= read as u64;
+                if part.bytes == 0 {
+                    self.file = None;
+                }
+                return Ok(Some(Bytes::from(bytes)));
+            }
+            match self.body.next().await? {
+                None => return Ok(None),
+                Some(Part::Data(bytes)) => return Ok(Some(bytes)),
+                Some(Part::File(part)) if part.bytes > 0 => self.file = Some(part),
+                Some(Part::File(_)) => {}
+            }
         }
     }
 }

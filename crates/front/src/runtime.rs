@@ -83,7 +83,9 @@ fn check(plan: &FrontPlan) -> Result<(), String> {
         .listens
         .iter()
         .all(|listen| server(listen.default_server) && listen.servers.iter().all(|id| server(*id)));
-    if servers && listens && !plan.locations.is_empty() && !plan.servers.is_empty() {
+    let limits = plan.locations.iter().filter_map(|location| location.limit_except.as_ref());
+    let limits = limits.map(|limit| limit.location).all(location);
+    if servers && listens && limits && !plan.locations.is_empty() && !plan.servers.is_empty() {
         Ok(())
     } else {
         Err("the plan names a server or location that it does not have".to_owned())

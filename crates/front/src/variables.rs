@@ -7,12 +7,13 @@ use std::time::Duration;
 use message::{Headers, KnownHeader};
 use net::Peer;
 use plan::Variable;
-use plan::front::Handler;
 use plan::front::upstream::{Speak, Target};
+use plan::front::{Handler, LogLevel};
 use route::Values;
 
 use crate::content::paths;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, NESTING_CYCLE, NESTING_MAX};
+use crate::real_ip;
 use crate::response::{PRODUCT, decimal};
 
 impl Values for Exchange {
@@ -259,9 +260,34 @@ impl Exchange {
                 out.extend_from_slice(value.map_or(&[], |value| value));
                 value.is_some()
             }
-            Variable::Map(id) => self.mapped(*id, out),
+            Variable::Map(_) | Variable::Geo(_) | Variable::Split(_) => self.made(variable, out),
             _ => false,
         }
+    }
+
+    /// Variables of blocks, which may be made of each other, and by mistake in a circle.
+    fn made(&self, variable: &Variable, out: &mut Vec<u8>) -> bool {
+        let depth = self.nesting.get();
+        if depth >= NESTING_MAX {
+            if depth != NESTING_CYCLE {
+                self.log(LogLevel::Error, "cycle while evaluating a variable");
+                self.nesting.set(NESTING_CYCLE);
+            }
+            return false;
+        }
+        self.nesting.set(depth + 1);
+        let known = match variable {
+            Variable::Map(id) => self.mapped(*id, out),
+            Variable::Geo(id) => self.located(*id, out),
+            Variable::Split(id) => self.shared_out(*id, out),
+            _ => false,
+        };
+        // After a cycle nothing more is made until the outermost is done: values that need two
+        // others each would double the work with every turn.
+        if depth == 0 || self.nesting.get() != NESTING_CYCLE {
+            self.nesting.set(depth);
+        }
+        known
     }
 
     fn mapped(&self, id: plan::template::MapId, out: &mut Vec<u8>) -> bool {
@@ -279,6 +305,34 @@ impl Exchange {
             Ok(None) => true,
             Err(_) => false,
         }
+    }
+
+    fn located(&self, id: plan::template::GeoId, out: &mut Vec<u8>) -> bool {
+        let Some(geo) = self.active.plan().geos.get(usize::from(id.0)) else { return false };
+        let mut client = Some(real_ip::client(self.peer()));
+        if let Some(variable) = &geo.address {
+            let before = out.len();
+            let known = self.value(variable, out);
+            client = out.get(before..).filter(|_| known).and_then(route::geo::address);
+            out.truncate(before);
+        }
+        if let Some((proxies, proxy)) = geo.proxies.as_ref().zip(client)
+            && let Some(address) = real_ip::told(self, proxies, proxy)
+        {
+            client = Some(route::access::Client::Inet(address.ip()));
+        }
+        out.extend_from_slice(route::geo::look_up(geo, client).as_bytes());
+        true
+    }
+
+    fn shared_out(&self, id: plan::template::SplitId, out: &mut Vec<u8>) -> bool {
+        let Some(split) = self.active.plan().splits.get(usize::from(id.0)) else { return false };
+        let before = out.len();
+        route::render(&split.source, self, out);
+        let value = route::split_clients::choose(split, out.get(before..).unwrap_or(&[]));
+        out.truncate(before);
+        out.extend_from_slice(value.as_bytes());
+        true
     }
 
     /// All values of a request header by its variable name; repeated ones are joined, cookies

@@ -12,6 +12,14 @@ pub struct Slot(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MapId(pub u16);
 
+/// Number of a `geo` block: an index into `FrontPlan::geos`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct GeoId(pub u16);
+
+/// Number of a `split_clients` block: an index into `FrontPlan::splits`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SplitId(pub u16);
+
 /// A text with variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Template {
@@ -132,4 +140,6 @@ pub enum Variable {
     // The user's own.
     User(Slot),
     Map(MapId),
+    Geo(GeoId),
+    Split(SplitId),
 }

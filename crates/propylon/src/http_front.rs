@@ -127,6 +127,8 @@ fn location(plan: &AppPlan) -> LocationPlan {
         internal: false,
         rewrite: Vec::new(),
         real_ip: None,
+        limit_except: None,
+        sub_filter: None,
         access: Vec::new(),
         try_files: Vec::new(),
         root: RootPlan {

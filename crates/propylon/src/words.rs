@@ -52,7 +52,6 @@ const WITHOUT: &[&str] = &[
     "http_browser",
     "http_empty_gif",
     "http_fastcgi",
-    "http_geo",
     "http_grpc",
     "http_limit_conn",
     "http_limit_req",
@@ -60,7 +59,6 @@ const WITHOUT: &[&str] = &[
     "http_mirror",
     "http_referer",
     "http_scgi",
-    "http_split_clients",
     "http_ssi",
     "http_tunnel",
     "http_upstream_hash",
@@ -74,7 +72,7 @@ pub fn nginx_build() -> String {
     let mut text = nginx_version();
     text.push_str("\nbuilt with rustls (ring)\nTLS SNI support enabled");
     text.push_str("\nconfigure arguments: --with-debug --with-http_ssl_module");
-    text.push_str(" --with-http_stub_status_module");
+    text.push_str(" --with-http_stub_status_module --with-http_sub_module");
     for module in WITHOUT {
         text.push_str(&format!(" --without-{module}_module"));
     }

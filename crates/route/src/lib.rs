@@ -19,10 +19,11 @@
 //!
 //! Rooms: [`host`], [`uri`] (normalising), [`escape`], [`pattern`] (regexes and captures),
 //! `names` (names and wildcards), [`location`], [`values`] (templates), [`map`], [`rewrite`],
-//! [`real_ip`], [`access`], [`try_files`], [`router`] (all of it, compiled).
+//! [`geo`], [`real_ip`], [`access`], [`try_files`], [`router`] (all of it, compiled).
 
 pub mod access;
 pub mod escape;
+pub mod geo;
 pub mod host;
 pub mod location;
 pub mod map;
@@ -31,6 +32,7 @@ pub mod pattern;
 pub mod real_ip;
 pub mod rewrite;
 pub mod router;
+pub mod split_clients;
 pub mod try_files;
 pub mod uri;
 pub mod values;

@@ -18,8 +18,6 @@ macro_rules! tables {
 
 /// The rows.
 pub const ROWS: &[Row] = tables! {
-    refused "ngx_http_core_module", "allow the methods in the app":
-        "limit_except";
     refused "ngx_http_core_module", "let the app do it":
         "post_action";
     refused "ngx_http_fastcgi_module", "serve the app over uwsgi or HTTP":
@@ -46,14 +44,8 @@ pub const ROWS: &[Row] = tables! {
         "valid_referers";
     refused "ngx_http_secure_link_module", "check links in the app":
         "secure_link" "secure_link_md5" "secure_link_secret";
-    refused "ngx_http_geo_module", "use a `map` of `$remote_addr`":
-        "geo";
     refused "ngx_http_geoip_module", "look countries up in the app":
         "geoip_country" "geoip_city" "geoip_org" "geoip_proxy" "geoip_proxy_recursive";
-    refused "ngx_http_split_clients_module", "split clients in the app":
-        "split_clients";
-    refused "ngx_http_sub_module", "change pages in the app":
-        "sub_filter" "sub_filter_types" "sub_filter_once" "sub_filter_last_modified";
     refused "ngx_http_addition_module", "change pages in the app":
         "add_before_body" "add_after_body" "addition_types";
     refused "ngx_http_ssi_module", "render pages in the app":

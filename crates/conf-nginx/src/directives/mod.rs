@@ -8,9 +8,11 @@ mod charset;
 mod core;
 mod elsewhere;
 pub(crate) mod exchange;
+pub(crate) mod geo;
 mod gzip;
 mod headers;
 mod http;
+pub(crate) mod limit_except;
 pub(crate) mod listen;
 mod log;
 mod manners;
@@ -19,7 +21,9 @@ mod proxy;
 mod real_ip;
 pub(crate) mod rewrite;
 pub(crate) mod server_name;
+pub(crate) mod split_clients;
 mod ssl;
+mod sub_filter;
 mod tuning;
 mod types;
 pub(crate) mod upstream;
@@ -42,9 +46,13 @@ const TABLES: &[&[Row]] = &[
     manners::ROWS,
     body::ROWS,
     access::ROWS,
+    limit_except::ROWS,
+    geo::ROWS,
+    split_clients::ROWS,
     real_ip::ROWS,
     log::ROWS,
     gzip::ROWS,
+    sub_filter::ROWS,
     headers::ROWS,
     rewrite::ROWS,
     cache::ROWS,

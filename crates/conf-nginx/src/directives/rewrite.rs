@@ -65,8 +65,8 @@ fn set(level: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
     if variable::is_fixed(name) {
         return Err(Fault::Says(1, format!("the duplicate \"{name}\" variable")));
     }
-    if call.run.variables.is_map(name) {
-        let message = format!("variable `${name}` is made by a `map` and cannot be set as well");
+    if call.run.variables.is_made(name) {
+        let message = format!("variable `${name}` is made by a block and cannot be set as well");
         return Err(Fault::Hinted(1, message, "give one of the two another name".to_owned()));
     }
     let value = call.template(1)?;

@@ -4,13 +4,13 @@ use plan::Template;
 use plan::front::LocationId;
 use plan::front::RealIpPlan;
 use plan::front::location::{
-    BodyPlan, GzipPlan, Handler, IfModifiedSince, LocationPlan, Manners, Precompressed, RootPlan,
-    ServerTokens,
+    BodyPlan, GzipPlan, Handler, IfModifiedSince, LimitExcept, LocationPlan, Manners,
+    Precompressed, RootPlan, ServerTokens, SubPlan,
 };
 
 use super::{Builder, seconds};
 use crate::draft::SpeakDraft;
-use crate::level::{self, Level, RootDraft};
+use crate::level::{self, Level, LimitExceptDraft, RootDraft};
 
 /// Types that get the charset unless `charset_types` says otherwise.
 const CHARSET_TYPES: [&str; 6] = [
@@ -37,12 +37,26 @@ impl Builder<'_, '_> {
         };
         let try_files = level.own.try_files.clone().unwrap_or_default();
         let try_files = self.try_files(id, &try_files);
+        let limit_except = level.own.limit_except.as_ref();
+        let limit_except = limit_except.map(|draft| Box::new(self.limit_except(draft, level)));
         if let Some(plan) = self.plan.locations.get_mut(id.0 as usize) {
+            plan.limit_except = limit_except;
             plan.handler = handler;
             plan.rewrite = rewrite;
             plan.try_files = try_files;
         }
         id
+    }
+
+    /// What the block does not say is the location's, and so is its upstream. The rewrite module's
+    /// steps, `try_files` and `stub_status` are not: nginx runs none of them for these methods.
+    fn limit_except(&mut self, draft: &LimitExceptDraft, outer: &Level) -> LimitExcept {
+        let mut level = draft.level.clone();
+        level.inherit(outer);
+        if level.own.pass.is_none() {
+            level.own.pass.clone_from(&outer.own.pass);
+        }
+        LimitExcept { methods: draft.methods.clone(), location: self.location(&level) }
     }
 
     fn handler(&mut self, level: &Level) -> Handler {
@@ -72,6 +86,7 @@ impl Builder<'_, '_> {
             name: level.own.site.name().to_owned(),
             handler: Handler::Static,
             internal: core.internal.unwrap_or(false),
+            limit_except: None,
             rewrite: Vec::new(),
             real_ip: real_ip(&level.real_ip).map(Box::new),
             access: core.access.clone().unwrap_or_default(),
@@ -91,6 +106,7 @@ impl Builder<'_, '_> {
             add_headers: level.headers.add.clone().unwrap_or_default(),
             expires: level.headers.expires.clone().flatten(),
             body,
+            sub_filter: sub_filter(&level.sub_filter).map(Box::new),
             gzip: gzip(&level.gzip),
             access_logs: level.logs.access.clone().unwrap_or_default(),
             error_logs: level.logs.error.clone().unwrap_or_default(),
@@ -136,6 +152,15 @@ fn real_ip(draft: &level::RealIp) -> Option<RealIpPlan> {
         is_list: field.eq_ignore_ascii_case("X-Forwarded-For"),
         field,
         recursive: draft.recursive.unwrap_or(false),
+    })
+}
+
+fn sub_filter(draft: &level::SubFilter) -> Option<SubPlan> {
+    Some(SubPlan {
+        pairs: draft.pairs.clone()?,
+        types: draft.types.clone().unwrap_or_else(|| vec!["text/html".to_owned()]),
+        once: draft.once.unwrap_or(true),
+        keeps_validators: draft.last_modified.unwrap_or(false),
     })
 }
 

@@ -2,18 +2,21 @@
 
 use std::rc::Rc;
 
-use plan::Template;
 use plan::front::http::ServerName;
 use plan::front::rewrite::MapPlan;
-use plan::template::MapId;
+use plan::template::{GeoId, MapId, SplitId};
+use plan::{Template, Variable};
 
 use super::{Call, Run, Scope};
+use crate::directives::geo::GeoDraft;
+use crate::directives::limit_except;
 use crate::directives::rewrite::condition;
 use crate::directives::server_name;
+use crate::directives::split_clients::SplitDraft;
 use crate::draft::{
     GroupDraft, HttpDraft, LocationDraft, MainDraft, NameDraft, ServerDraft, SiteKind,
 };
-use crate::level::{Level, StepDraft};
+use crate::level::{Level, LimitExceptDraft, StepDraft};
 use crate::row::{Fault, Outcome};
 use crate::tree::{Directive, Word};
 
@@ -30,18 +33,30 @@ impl Run<'_> {
         if main.http.is_some() {
             return Err(Fault::Directive("is duplicate"));
         }
-        self.number_maps(children(block));
+        self.number_makers(children(block));
         let mut http = HttpDraft::default();
         self.apply_all(&mut Scope::Http(&mut http), children(block));
         main.http = Some(http);
         Ok(())
     }
 
-    /// Maps may be used before they are written, so they get their numbers first.
-    fn number_maps(&mut self, children: &[Directive]) {
-        for (number, map) in children.iter().filter(|child| is_map(child)).enumerate() {
-            if let Some(name) = map.arg(1).strip_prefix('$') {
-                self.variables.define_map(name, MapId(u16::try_from(number).unwrap_or(u16::MAX)));
+    /// Variables of blocks may be used before these are written, so the blocks get their numbers
+    /// first.
+    fn number_makers(&mut self, children: &[Directive]) {
+        let (mut maps, mut geos, mut splits) = (0..=u16::MAX, 0..=u16::MAX, 0..=u16::MAX);
+        for block in children.iter().filter(|child| child.block.is_some()) {
+            let made = match (block.name(), block.args()) {
+                ("map", [_, name]) => maps.next().map(|id| (name, Variable::Map(MapId(id)))),
+                ("geo", [.., name]) => geos.next().map(|id| (name, Variable::Geo(GeoId(id)))),
+                ("split_clients", [_, name]) => {
+                    splits.next().map(|id| (name, Variable::Split(SplitId(id))))
+                }
+                _ => None,
+            };
+            if let Some((name, variable)) = made
+                && let Some(name) = name.text.strip_prefix('$')
+            {
+                self.variables.define_made(name, variable);
             }
         }
     }
@@ -116,6 +131,18 @@ impl Run<'_> {
         Ok(())
     }
 
+    pub(super) fn enter_limit_except(&mut self, outer: &mut Level, block: &Directive) -> Outcome {
+        if outer.own.limit_except.is_some() {
+            return Err(Fault::Directive("is duplicate"));
+        }
+        let methods = limit_except::methods(&Call { directive: block, run: self })?;
+        let mut level = Level::default();
+        level.own.site = SiteKind::LimitExcept(Box::new(outer.own.site.clone()));
+        self.apply_all(&mut Scope::LimitExcept(&mut level), children(block));
+        outer.own.limit_except = Some(Box::new(LimitExceptDraft { methods, level }));
+        Ok(())
+    }
+
     pub(super) fn enter_types(&mut self, level: &mut Level, block: &Directive) -> Outcome {
         let types = level.core.types.get_or_insert_with(Rc::default);
         let types = Rc::make_mut(types);
@@ -132,13 +159,7 @@ impl Run<'_> {
     }
 
     pub(super) fn enter_map(&mut self, block: &Directive) -> Outcome {
-        let Some(name) = block.arg(1).strip_prefix('$') else {
-            let message = format!("invalid variable name \"{}\"", block.arg(1));
-            return Err(Fault::Says(2, message));
-        };
-        if crate::variable::is_fixed(name) {
-            return Err(Fault::Says(2, format!("the duplicate \"{name}\" variable")));
-        }
+        made_name(block, 1)?;
         let source = Call { directive: block, run: self }.template(0)?;
         let empty = Template::default();
         let mut map = MapPlan {
@@ -160,10 +181,54 @@ impl Run<'_> {
         self.maps.push(map);
         Ok(())
     }
+
+    pub(super) fn enter_geo(&mut self, block: &Directive) -> Outcome {
+        let address = match block.args().len() {
+            1 => None,
+            _ => Some(Call { directive: block, run: self }.variable(0)?),
+        };
+        made_name(block, block.args().len() - 1)?;
+        let mut geo = GeoDraft::default();
+        for entry in children(block) {
+            if entry.block.is_some() {
+                self.error(entry.at(), "unexpected \"{\"");
+            } else if let Err(fault) = geo.entry(&mut Call { directive: entry, run: self }) {
+                self.tell_fault(entry, fault);
+            }
+        }
+        self.geos.push(geo.plan(address));
+        Ok(())
+    }
+
+    pub(super) fn enter_split_clients(&mut self, block: &Directive) -> Outcome {
+        let source = Call { directive: block, run: self }.template(0)?;
+        made_name(block, 1)?;
+        let mut split = SplitDraft::default();
+        for entry in children(block) {
+            if entry.block.is_some() {
+                self.error(entry.at(), "unexpected \"{\"");
+            } else if let Err(fault) = split.entry(&mut Call { directive: entry, run: self }) {
+                self.tell_fault(entry, fault);
+            }
+        }
+        match split.plan(source) {
+            Some(plan) => self.splits.push(plan),
+            None => self.error(block.at_close(), "percent total is greater than 100%"),
+        }
+        Ok(())
+    }
 }
 
-fn is_map(directive: &Directive) -> bool {
-    directive.name() == "map" && directive.block.is_some() && directive.args().len() == 2
+/// The name of the variable that a block makes, without its `$`.
+fn made_name(block: &Directive, argument: usize) -> Result<&str, Fault> {
+    let text = block.arg(argument);
+    let Some(name) = text.strip_prefix('$').filter(|name| !name.is_empty()) else {
+        return Err(Fault::Says(argument + 1, format!("invalid variable name \"{text}\"")));
+    };
+    match crate::variable::is_fixed(name) {
+        true => Err(Fault::Says(argument + 1, format!("the duplicate \"{name}\" variable"))),
+        false => Ok(name),
+    }
 }
 
 fn children(block: &Directive) -> &[Directive] {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use plan::front::LogFileId;
 use plan::front::log::{ErrorLog, LogLevel, LogTarget};
-use plan::{RegexPlan, Template};
+use plan::{Part, RegexPlan, Template, Variable};
 
 use super::Run;
 use super::text;
@@ -129,6 +129,16 @@ impl<'c> Call<'c, '_> {
     pub fn template_of(&mut self, index: usize, text: &str) -> Result<Template, Fault> {
         let at = self.directive.at_word(index + 1);
         text::template(self.run, at, text).map_err(|message| Fault::Says(index + 1, message))
+    }
+
+    /// An argument that is one variable and nothing else, counted from 0.
+    pub fn variable(&mut self, index: usize) -> Result<Variable, Fault> {
+        let text = self.arg(index);
+        let invalid = || Fault::Says(index + 1, format!("invalid variable name \"{text}\""));
+        match self.template(index)?.parts.as_slice() {
+            [Part::Variable(variable)] => Ok(variable.clone()),
+            _ => Err(invalid()),
+        }
     }
 
     /// A regular expression, compiled once to see whether it can be.

@@ -1,7 +1,6 @@
 //! Compression on the way out.
 
 use std::io::Write;
-use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -9,17 +8,12 @@ use flate2::write::GzEncoder;
 use message::{KnownHeader, RequestHead, Version};
 use plan::front::location::{GzipPlan, GzipProxied};
 
-use crate::relay::{Body, BodyCut, Part};
+use crate::relay::{Body, BodyCut, Part, Pieces};
 use crate::response::Response;
-
-/// Bytes of a file that are read and compressed at a time.
-const STEP_BYTES: usize = 64 * 1024;
 
 /// A body that is compressed while it is pulled.
 pub struct Compressed {
-    source: Body,
-    /// What is left of a file piece.
-    file: Option<crate::relay::FilePart>,
+    source: Pieces,
     /// `None` once the end has been written.
     encoder: Option<GzEncoder<Vec<u8>>>,
     /// Bytes that went in.
@@ -41,8 +35,7 @@ impl Compressed {
     pub fn new(source: Body, level: u32, flush: bool) -> Compressed {
         let level = if (1..=9).contains(&level) { level } else { 1 };
         Compressed {
-            source,
-            file: None,
+            source: Pieces::of(source),
             encoder: Some(GzEncoder::new(Vec::new(), Compression::new(level))),
             taken: 0,
             given: 0,
@@ -52,7 +45,7 @@ impl Compressed {
 
     /// The body below, for what it learnt.
     pub fn into_source(self) -> Body {
-        self.source
+        self.source.into_body()
     }
 
     /// The next compressed piece; `None` is the end.
@@ -61,7 +54,7 @@ impl Compressed {
     /// If the body below was cut, or a file could not be read.
     pub async fn next(&mut self) -> Result<Option<Part>, BodyCut> {
         loop {
-            let Some(input) = self.input().await? else { return Ok(self.finish()) };
+            let Some(input) = self.source.next().await? else { return Ok(self.finish()) };
             self.taken += input.len() as u64;
             let Some(encoder) = &mut self.encoder else { return Ok(None) };
             encoder.write_all(&input).map_err(|_| BodyCut)?;
@@ -81,32 +74,6 @@ impl Compressed {
         let output = self.encoder.take()?.finish().ok()?;
         self.given += output.len() as u64;
         Some(Part::Data(Bytes::from(output)))
-    }
-
-    async fn input(&mut self) -> Result<Option<Bytes>, BodyCut> {
-        loop {
-            if let Some(part) = &mut self.file {
-                let mut bytes =
-                    vec![0; STEP_BYTES.min(usize::try_from(part.bytes).unwrap_or(STEP_BYTES))];
-                let read = part.file.read_at(&mut bytes, part.offset).map_err(|_| BodyCut)?;
-                if read == 0 && part.bytes > 0 {
-                    return Err(BodyCut);
-                }
-                bytes.truncate(read);
-                part.offset += read as u64;
-                part.bytes -= read as u64;
-                if part.bytes == 0 {
-                    self.file = None;
-                }
-                return Ok(Some(Bytes::from(bytes)));
-            }
-            match self.source.next().await? {
-                None => return Ok(None),
-                Some(Part::Data(bytes)) => return Ok(Some(bytes)),
-                Some(Part::File(part)) if part.bytes > 0 => self.file = Some(part),
-                Some(Part::File(_)) => {}
-            }
-        }
     }
 }
 
@@ -206,7 +173,8 @@ fn memchr_find(text: &[u8], word: &[u8]) -> bool {
     text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
 }
 
-fn weaken_tag(response: &mut Response) {
+/// Makes the ETag a weak one: the body is no longer the same, byte by byte.
+pub fn weaken_tag(response: &mut Response) {
     let weak = |tag: &[u8]| (!tag.starts_with(b"W/")).then(|| [b"W/", tag].concat());
     response.headers.change(KnownHeader::ETag, weak);
 }

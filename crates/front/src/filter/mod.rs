@@ -1,5 +1,6 @@
 //! What happens to a response between its content and its head: conditional answers, ranges,
-//! charset, compression, fields added by the operator.
+//! charset, replaced texts, compression, fields added by the operator.
 
 pub mod gzip;
 pub mod headers;
+pub mod sub_filter;

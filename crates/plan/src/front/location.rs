@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::rewrite::{AccessRule, RewriteStep, TryFile};
-use super::{AccessLog, ErrorLog, RealIpPlan, TypesId, UpstreamCall};
+use super::{AccessLog, ErrorLog, LocationId, RealIpPlan, TypesId, UpstreamCall};
 use crate::Template;
 
 /// One location, all levels merged.
@@ -18,6 +18,8 @@ pub struct LocationPlan {
     pub handler: Handler,
     /// Only internal requests come here.
     pub internal: bool,
+    /// `limit_except`: methods that meet other settings.
+    pub limit_except: Option<Box<LimitExcept>>,
     /// Rewrite phase of this location.
     pub rewrite: Vec<RewriteStep>,
     /// Whose word about the client's address is taken; `None` is nobody's.
@@ -50,6 +52,8 @@ pub struct LocationPlan {
     pub expires: Option<Expires>,
     /// Request bodies.
     pub body: BodyPlan,
+    /// `sub_filter`; `None` if there is none.
+    pub sub_filter: Option<Box<SubPlan>>,
     /// Response compression.
     pub gzip: GzipPlan,
     /// Access logs; empty is off.
@@ -58,6 +62,15 @@ pub struct LocationPlan {
     pub error_logs: Vec<ErrorLog>,
     /// Connection and header manners.
     pub manners: Manners,
+}
+
+/// `limit_except`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LimitExcept {
+    /// Methods the location itself serves, in capitals; HEAD is among them if GET is.
+    pub methods: Vec<String>,
+    /// What every other method meets instead: the location with the block's settings.
+    pub location: LocationId,
 }
 
 /// What makes the content of a response.
@@ -144,6 +157,28 @@ pub struct BodyPlan {
     pub temp_path: PathBuf,
     /// `client_body_timeout`: between two reads.
     pub timeout: Duration,
+}
+
+/// `sub_filter`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SubPlan {
+    /// What is looked for, in order; where two could begin at one place, the first one does.
+    pub pairs: Vec<SubPair>,
+    /// `sub_filter_types`; `*` alone means all.
+    pub types: Vec<String>,
+    /// `sub_filter_once`: each pair applies once a response.
+    pub once: bool,
+    /// `sub_filter_last_modified`: Last-Modified stays, and the ETag as a weak one.
+    pub keeps_validators: bool,
+}
+
+/// One `sub_filter` line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SubPair {
+    /// What is looked for, in any case; one that is empty for a request is not.
+    pub pattern: Template,
+    /// What takes its place.
+    pub replacement: Template,
 }
 
 /// Response compression.

@@ -5,15 +5,17 @@
 //! [`LocationPlan`] is complete in itself.
 //!
 //! Rooms: [`http`] (servers and listening), [`location`], [`upstream`] (`proxy_pass`,
-//! `uwsgi_pass`), [`cache`], [`log`], [`real_ip`], [`rewrite`], [`tls`].
+//! `uwsgi_pass`), [`cache`], [`geo`], [`log`], [`real_ip`], [`rewrite`], [`tls`].
 
 pub mod cache;
+pub mod geo;
 mod header_names;
 pub mod http;
 pub mod location;
 pub mod log;
 pub mod real_ip;
 pub mod rewrite;
+pub mod split_clients;
 pub mod tls;
 pub mod upstream;
 
@@ -22,12 +24,14 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use cache::{CacheUse, CacheZone};
+pub use geo::GeoPlan;
 pub use header_names::HeaderNames;
 pub use http::{ListenPlan, LocationTree, ServerName, ServerPlan};
 pub use location::{Handler, LocationPlan};
 pub use log::{AccessLog, ErrorLog, LogFormat, LogLevel, LogTarget};
 pub use real_ip::RealIpPlan;
 pub use rewrite::RewriteStep;
+pub use split_clients::SplitPlan;
 pub use tls::{PeerTlsPlan, TlsPlan};
 pub use upstream::{Group, UpstreamCall};
 
@@ -82,6 +86,10 @@ pub struct FrontPlan {
     pub types: Vec<Vec<(String, String)>>,
     /// `map` blocks.
     pub maps: Vec<rewrite::MapPlan>,
+    /// `geo` blocks.
+    pub geos: Vec<GeoPlan>,
+    /// `split_clients` blocks.
+    pub splits: Vec<SplitPlan>,
     /// How many user variable slots a request needs.
     pub slots: u16,
     /// Some text asks for fields of upstreams' answers (`$upstream_http_NAME`,
