@@ -111,6 +111,16 @@ settings! {
 }
 
 settings! {
+    /// Who may come in by more than an address.
+    pub struct Auth {
+        any: bool,
+        delay: Duration,
+        realm: RealmDraft,
+        user_file: Template,
+    }
+}
+
+settings! {
     /// Logs.
     pub struct Logs {
         access: Vec<AccessLog>,
@@ -210,6 +220,15 @@ settings! {
     }
 }
 
+/// `auth_basic`
+#[derive(Clone, Debug)]
+pub struct RealmDraft {
+    /// The realm; `None` is `off`.
+    pub realm: Option<Template>,
+    /// Where.
+    pub at: At,
+}
+
 /// A file that is read when all is known.
 #[derive(Clone, Debug)]
 pub struct FileDraft {
@@ -290,6 +309,7 @@ pub struct Level {
     pub core: Core,
     pub manners: Manners,
     pub real_ip: RealIp,
+    pub auth: Auth,
     pub logs: Logs,
     pub gzip: Gzip,
     pub headers: Headers,
@@ -305,6 +325,7 @@ impl Level {
         self.core.inherit(&outer.core);
         self.manners.inherit(&outer.manners);
         self.real_ip.inherit(&outer.real_ip);
+        self.auth.inherit(&outer.auth);
         self.logs.inherit(&outer.logs);
         self.gzip.inherit(&outer.gzip);
         self.headers.inherit(&outer.headers);

@@ -1,12 +1,13 @@
 //! Merged settings → plan: inheritance, defaults, and names that become numbers.
 
+mod auth;
 mod listens;
 mod location;
 mod set_headers;
 mod tls;
 mod upstream;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -39,6 +40,8 @@ pub struct Builder<'r, 's> {
     listen_numbers: HashMap<plan::Address, usize>,
     /// Certificates that have been read, by the names of both files.
     pairs: HashMap<(String, String), Option<CertificatePlan>>,
+    /// Realms without a user file that have been told, by their place.
+    open_realms: HashSet<u32>,
     /// How many groups are `upstream` blocks; the others are literal addresses.
     blocks: usize,
     /// The closing brace of `http`: what nginx checks last, it reports there.
@@ -64,6 +67,7 @@ pub fn front_plan(run: &mut Run<'_>, mut main: MainDraft, close: Option<At>) -> 
         listening: Vec::new(),
         listen_numbers: HashMap::new(),
         pairs: HashMap::new(),
+        open_realms: HashSet::new(),
         blocks: 0,
         close,
     };

@@ -75,7 +75,10 @@ impl Exchange {
             },
             Variable::RemotePort => put_port(out, self.peer()),
             Variable::RealipRemotePort => put_port(out, client.peer),
-            Variable::RemoteUser => put_option(out, self.remote_user().as_deref()),
+            Variable::RemoteUser => {
+                let credentials = crate::auth::credentials(&self.head);
+                put_option(out, credentials.as_ref().map(|it| &it.user[..]))
+            }
             Variable::ServerAddr => match client.local {
                 Some(local) => put(out, local.ip().to_string().as_bytes()),
                 None => match &client.listen {
@@ -296,18 +299,6 @@ impl Exchange {
             }
         }
         found
-    }
-
-    /// User of a Basic Authorization, whether or not anybody checked it.
-    fn remote_user(&self) -> Option<Vec<u8>> {
-        let value = self.head.header(KnownHeader::Authorization)?;
-        let (scheme, coded) = value.split_at_checked(6)?;
-        if !scheme.eq_ignore_ascii_case(b"basic ") {
-            return None;
-        }
-        let plain = crate::base64::decode(coded.trim_ascii())?;
-        let colon = plain.iter().position(|&byte| byte == b':')?;
-        Some(plain.get(..colon)?.to_vec())
     }
 
     /// The request target as it was written; of an absolute-form one path and query only, which

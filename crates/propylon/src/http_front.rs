@@ -128,6 +128,7 @@ fn location(plan: &AppPlan) -> LocationPlan {
         rewrite: Vec::new(),
         real_ip: None,
         access: Vec::new(),
+        auth: None,
         try_files: Vec::new(),
         root: RootPlan {
             path: Template::text("/nonexistent"),

@@ -47,7 +47,6 @@ pub fn nginx_version() -> String {
 /// Modules of nginx that we do not have, in the words of its build options: programs that parse
 /// `-V` take everything else for present.
 const WITHOUT: &[&str] = &[
-    "http_auth_basic",
     "http_autoindex",
     "http_browser",
     "http_empty_gif",

@@ -1,6 +1,7 @@
 //! The directive tables: one file per topic, one row per directive.
 
 mod access;
+mod auth;
 mod autoindex;
 mod body;
 mod cache;
@@ -41,6 +42,7 @@ const TABLES: &[&[Row]] = &[
     manners::ROWS,
     body::ROWS,
     access::ROWS,
+    auth::ROWS,
     real_ip::ROWS,
     log::ROWS,
     gzip::ROWS,

@@ -31,7 +31,6 @@ pub const ROWS: &[Row] = &[
     quiet("open_file_cache_events", FLAT, ONE, Shape::Flag, FILES),
     quiet("open_file_cache_min_uses", FLAT, ONE, Shape::Number, FILES),
     quiet("open_file_cache_valid", FLAT, ONE, Shape::Free, FILES),
-    quiet("auth_delay", FLAT, ONE, Shape::Time, "there are no password checks"),
     level("http2", HTTP | SERVER, ONE, "another version of HTTP", http2),
     quiet("http2_body_preread_size", HTTP | SERVER, ONE, Shape::Size, H2),
     quiet("http2_chunk_size", FLAT, ONE, Shape::Size, H2),

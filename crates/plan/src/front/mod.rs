@@ -5,8 +5,9 @@
 //! [`LocationPlan`] is complete in itself.
 //!
 //! Rooms: [`http`] (servers and listening), [`location`], [`upstream`] (`proxy_pass`,
-//! `uwsgi_pass`), [`cache`], [`log`], [`real_ip`], [`rewrite`], [`tls`].
+//! `uwsgi_pass`), [`auth`], [`cache`], [`log`], [`real_ip`], [`rewrite`], [`tls`].
 
+pub mod auth;
 pub mod cache;
 mod header_names;
 pub mod http;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use auth::{AuthPlan, BasicPlan};
 pub use cache::{CacheUse, CacheZone};
 pub use header_names::HeaderNames;
 pub use http::{ListenPlan, LocationTree, ServerName, ServerPlan};

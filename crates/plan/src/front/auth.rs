@@ -1,0 +1,28 @@
+//! Who may come in by more than an address: `auth_basic` and its like.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Template;
+
+/// The checks of a location that may have to wait for their answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuthPlan {
+    /// `auth_delay`: how long a 401 waits, against guessing; zero does not.
+    pub delay: Duration,
+    /// `auth_basic`.
+    pub basic: Option<BasicPlan>,
+}
+
+/// `auth_basic` and `auth_basic_user_file`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BasicPlan {
+    /// What the client shows beside its question; `off` asks for no password.
+    pub realm: Template,
+    /// Users and their stored passwords, looked at by each request. `None` lets nobody in.
+    pub user_file: Option<Template>,
+    /// Where the file is unless its name begins with a slash.
+    pub directory: PathBuf,
+}
