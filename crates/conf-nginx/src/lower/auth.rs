@@ -10,13 +10,11 @@ impl Builder<'_, '_> {
     /// `level` is complete. `None` if there is nothing to check.
     pub(super) fn auth(&mut self, level: &Level) -> Option<Box<AuthPlan>> {
         let basic = self.basic(level)?;
-        if level.auth.any == Some(true)
-            && let Some(realm) = &level.auth.realm
-        {
-            let message = "`satisfy any` is not supported beside `auth_basic` here";
-            self.run.error(realm.at, message);
-        }
-        Some(Box::new(AuthPlan { delay: level.auth.delay.unwrap_or_default(), basic: Some(basic) }))
+        Some(Box::new(AuthPlan {
+            any: level.auth.any.unwrap_or(false),
+            delay: level.auth.delay.unwrap_or_default(),
+            basic: Some(basic),
+        }))
     }
 
     fn basic(&mut self, level: &Level) -> Option<BasicPlan> {

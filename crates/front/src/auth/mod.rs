@@ -4,10 +4,14 @@
 //! whether one fits), [`proven`] (what was found to fit before).
 //!
 //! ```text
-//!  allow, deny ──► auth_basic ──► try_files, content
-//!       │403            │401, 403, 500
-//!       ▼               ▼
-//!       └── error_page ─┘
+//!  satisfy all   allow, deny ──► auth_basic ──► try_files, content
+//!                     │403            │401, 403, 500
+//!                     ▼               ▼
+//!                     └── error_page ─┘
+//!
+//!  satisfy any   allow, deny ──► auth_basic ──► none refused: try_files, content
+//!                     │ pass          │ pass        one refused: 401 before 403
+//!                     └───────────────┴─► try_files, content
 //! ```
 
 mod basic;
@@ -19,6 +23,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use message::KnownHeader;
+use plan::front::rewrite::AccessRule;
 use plan::front::{AuthPlan, LogLevel};
 
 pub use basic::credentials;
@@ -61,7 +66,29 @@ impl Refusal {
     fn asking(challenges: Vec<Bytes>) -> Refusal {
         Refusal { status: 401, challenges }
     }
+
+    /// Two checks refuse: as long as one of them still asks, the client is asked.
+    fn and(mut self, other: Option<Refusal>) -> Refusal {
+        if let Some(mut other) = other {
+            self.status = self.status.min(other.status);
+            other.challenges.append(&mut self.challenges);
+            self.challenges = other.challenges;
+        }
+        self
+    }
 }
+
+/// A check of the access phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Check {
+    /// `allow` and `deny`.
+    Address,
+    /// `auth_basic`.
+    Password,
+}
+
+/// All of them, in the order they are made.
+const CHECKS: [Check; 2] = [Check::Address, Check::Password];
 
 /// Lets the request in, or says what it gets instead. `None`: the client is gone.
 pub async fn admit(wire: &mut Wire, exchange: &mut Exchange) -> Option<Outcome> {
@@ -70,18 +97,46 @@ pub async fn admit(wire: &mut Wire, exchange: &mut Exchange) -> Option<Outcome> 
     let Some(plan) = &active.location(exchange.location).auth else {
         return Some(Outcome::Status(500));
     };
-    let verdict = match may_by_address(exchange) {
-        false => Verdict::Refuse(Refusal::forbidden()),
-        true => match &plan.basic {
-            Some(basic) => basic::check(exchange, basic).await,
-            None => Verdict::NotAsked,
-        },
-    };
-    match verdict {
-        Verdict::NotAsked | Verdict::Pass => Some(Outcome::Again(Start::Admitted)),
-        Verdict::Failed(status) => Some(Outcome::Status(status)),
-        Verdict::Refuse(refusal) => refuse(wire, exchange, plan, refusal).await,
+    let mut refused: Option<Refusal> = None;
+    for check in CHECKS {
+        let verdict = match check {
+            Check::Address => by_address(exchange),
+            Check::Password => match &plan.basic {
+                Some(basic) => basic::check(exchange, basic).await,
+                None => Verdict::NotAsked,
+            },
+        };
+        match verdict {
+            Verdict::NotAsked => {}
+            Verdict::Pass if plan.any => return Some(admitted(exchange)),
+            Verdict::Pass => {}
+            Verdict::Failed(status) => return Some(Outcome::Status(status)),
+            Verdict::Refuse(refusal) if plan.any => refused = Some(refusal.and(refused)),
+            Verdict::Refuse(refusal) => {
+                if check == Check::Address {
+                    log_forbidden(exchange);
+                }
+                return refuse(wire, exchange, plan, refusal).await;
+            }
+        }
     }
+    match refused {
+        None => Some(Outcome::Again(Start::Admitted)),
+        Some(refusal) => {
+            if refusal.status == 403 {
+                log_forbidden(exchange);
+            }
+            refuse(wire, exchange, plan, refusal).await
+        }
+    }
+}
+
+/// One check is satisfied: what another one asked, here or on the way here, is no matter any more.
+fn admitted(exchange: &mut Exchange) -> Outcome {
+    if let Some(kept) = &mut exchange.kept {
+        kept.headers.remove(KnownHeader::WwwAuthenticate);
+    }
+    Outcome::Again(Start::Admitted)
 }
 
 /// Says no. `None`: the client is gone.
@@ -113,11 +168,40 @@ async fn delay(wire: &mut Wire, exchange: &Exchange, time: Duration) -> Option<(
     }
 }
 
-/// Whether the client may come in by its address.
+/// What `allow` and `deny` of the location in force say.
+fn by_address(exchange: &Exchange) -> Verdict {
+    let client = real_ip::client(exchange.peer());
+    match route::access::decisive(&exchange.location().access, client) {
+        None => Verdict::NotAsked,
+        Some(AccessRule { allow: true, .. }) => Verdict::Pass,
+        Some(AccessRule { allow: false, .. }) => Verdict::Refuse(Refusal::forbidden()),
+    }
+}
+
+/// Whether the client may come in by its address, where no other check is made.
 pub fn may_by_address(exchange: &Exchange) -> bool {
-    let may = route::access::decide(&exchange.location().access, real_ip::client(exchange.peer()));
+    let may = !matches!(by_address(exchange), Verdict::Refuse(_));
     if !may {
-        exchange.log(LogLevel::Error, "access forbidden by rule");
+        log_forbidden(exchange);
     }
     may
+}
+
+fn log_forbidden(exchange: &Exchange) {
+    exchange.log(LogLevel::Error, "access forbidden by rule");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_can_be_asked_is_asked_by_everybody() {
+        let asking =
+            |text: &'static str| Refusal::asking(vec![Bytes::from_static(text.as_bytes())]);
+        let both = asking("second").and(Some(asking("first").and(Some(Refusal::forbidden()))));
+        assert_eq!((both.status, both.challenges), (401, vec!["first".into(), "second".into()]));
+        let none = Refusal::forbidden().and(None).and(Some(Refusal::forbidden()));
+        assert_eq!((none.status, none.challenges.len()), (403, 0));
+    }
 }

@@ -10,6 +10,9 @@ use crate::Template;
 /// The checks of a location that may have to wait for their answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuthPlan {
+    /// `satisfy any`: one check that lets the request in is enough, also if it is of
+    /// [`LocationPlan::access`](super::LocationPlan::access). Otherwise none may be against it.
+    pub any: bool,
     /// `auth_delay`: how long a 401 waits, against guessing; zero does not.
     pub delay: Duration,
     /// `auth_basic`.
