@@ -17,6 +17,7 @@ use plan::front::log::{AccessLog, ErrorLog};
 use plan::front::rewrite::{AccessRule, AccessWho};
 use plan::front::tls::TlsVersions;
 use plan::front::upstream::{IgnoreHeaders, NextUpstream, UwsgiParam};
+use plan::template::Slot;
 use plan::{RegexPlan, Template};
 
 use crate::draft::{PassDraft, RedirectDraft, SiteKind, TryDraft};
@@ -117,6 +118,8 @@ settings! {
         delay: Duration,
         realm: RealmDraft,
         user_file: Template,
+        request: Option<String>,
+        request_set: Vec<(Slot, Template)>,
     }
 }
 

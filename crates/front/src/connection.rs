@@ -217,7 +217,7 @@ fn begin(
 
 /// Puts a request together; Host is not yet judged.
 #[inline]
-fn exchange(
+pub fn exchange(
     thread: &Rc<Thread>,
     active: Rc<Active>,
     client: &Rc<Client>,
@@ -244,6 +244,7 @@ fn exchange(
         slots: RefCell::new(slots),
         captures: None,
         internal: false,
+        subrequest: false,
         redirects: 0,
         error_page: None,
         body: RequestBody::new(&head),

@@ -169,6 +169,9 @@ pub struct Exchange {
     pub captures: Option<Box<Captures>>,
     /// Reached by an internal redirect.
     pub internal: bool,
+    /// A question of ours about a client's request, whose method stands in the head: nobody's access
+    /// is checked again.
+    pub subrequest: bool,
     /// Internal redirects taken.
     pub redirects: u8,
     /// An error page is being made.

@@ -172,10 +172,11 @@ fn in_location(exchange: &mut Exchange) -> Outcome {
     }
     real_ip::find(exchange);
     let location = exchange.location();
-    if location.auth.is_some() {
+    if location.auth.is_some() && !exchange.subrequest {
         return Outcome::Admit;
     }
-    if !location.access.is_empty() && !auth::may_by_address(exchange) {
+    let is_open = location.access.is_empty() || exchange.subrequest;
+    if !is_open && !auth::may_by_address(exchange) {
         return Outcome::Status(403);
     }
     admitted(exchange)

@@ -129,6 +129,9 @@ impl Exchange {
         let head = &self.head;
         match variable {
             Variable::Request => put(out, self.request_line()),
+            Variable::RequestMethod if self.subrequest => {
+                put(out, self.text_of_method(self.head.method))
+            }
             Variable::RequestMethod => put(out, self.method_text()),
             Variable::RequestUri => {
                 self.push_request_uri(out);
@@ -318,7 +321,11 @@ impl Exchange {
 
     /// The method as it is passed on: an error page is always asked for with GET.
     pub fn method_text(&self) -> &[u8] {
-        match self.method {
+        self.text_of_method(self.method)
+    }
+
+    fn text_of_method(&self, method: message::Method) -> &[u8] {
+        match method {
             message::Method::Get => b"GET",
             message::Method::Head => b"HEAD",
             _ => self.head.text(self.head.method_text),

@@ -73,7 +73,7 @@ pub fn nginx_build() -> String {
     let mut text = nginx_version();
     text.push_str("\nbuilt with rustls (ring)\nTLS SNI support enabled");
     text.push_str("\nconfigure arguments: --with-debug --with-http_ssl_module");
-    text.push_str(" --with-http_stub_status_module");
+    text.push_str(" --with-http_auth_request_module --with-http_stub_status_module");
     for module in WITHOUT {
         text.push_str(&format!(" --without-{module}_module"));
     }

@@ -1,7 +1,9 @@
-//! Who may come in by more than an address: passwords, and which checks must pass.
+//! Who may come in by more than an address: passwords, another location's word, and which checks
+//! must pass.
 
+use super::rewrite::own_variable;
 use crate::level::{Level, RealmDraft};
-use crate::row::{ALL_LEVELS, Fault, LIMIT_EXCEPT, ONE, Outcome, Row, level};
+use crate::row::{ALL_LEVELS, LIMIT_EXCEPT, ONE, Outcome, Row, TWO, level};
 use crate::walk::Call;
 
 /// The rows.
@@ -23,16 +25,16 @@ pub const ROWS: &[Row] = &[
             call.once(&mut level.auth.user_file, file)
         },
     ),
-    level("auth_request", ALL_LEVELS, ONE, "asks another location; `off` alone", |_, call| {
-        match call.arg(0) {
-            "off" => Ok(()),
-            _ => {
-                let message = "`auth_request` of nginx's ngx_http_auth_request_module is not \
-                    supported here";
-                let hint = "check in the app, or keep nginx in front for this site";
-                Err(Fault::Hinted(0, message.to_owned(), hint.to_owned()))
-            }
-        }
+    level("auth_request", ALL_LEVELS, ONE, "asks another location", |level, call| {
+        let uri = Some(call.arg(0)).filter(|uri| *uri != "off");
+        call.once(&mut level.auth.request, uri.map(str::to_owned))
+    }),
+    level("auth_request_set", ALL_LEVELS, TWO, "keeps what that one answered", |level, call| {
+        let name = own_variable(call)?;
+        let value = call.template(1)?;
+        let slot = call.run.variables.define(name);
+        level.auth.request_set.get_or_insert_default().push((slot, value));
+        Ok(())
     }),
 ];
 

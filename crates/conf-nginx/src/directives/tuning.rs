@@ -25,7 +25,7 @@ pub const ROWS: &[Row] = &[
     quiet("sendfile_max_chunk", FLAT, ONE, Shape::Size, "connections take turns anyway"),
     quiet("output_buffers", FLAT, TWO, Shape::Number, "buffers grow by need"),
     quiet("postpone_output", FLAT, ONE, Shape::Size, "what is ready is sent"),
-    quiet("subrequest_output_buffer_size", FLAT, ONE, Shape::Size, "there are no subrequests"),
+    quiet("subrequest_output_buffer_size", FLAT, ONE, Shape::Size, "subrequests send nothing"),
     quiet("open_file_cache", FLAT, CACHE, Shape::Free, FILES),
     quiet("open_file_cache_errors", FLAT, ONE, Shape::Flag, FILES),
     quiet("open_file_cache_events", FLAT, ONE, Shape::Flag, FILES),

@@ -1,6 +1,6 @@
 //! The checks of a location beside its addresses.
 
-use plan::front::{AuthPlan, BasicPlan};
+use plan::front::{AuthPlan, BasicPlan, RequestPlan};
 
 use super::Builder;
 use crate::draft::SiteKind;
@@ -9,11 +9,15 @@ use crate::level::Level;
 impl Builder<'_, '_> {
     /// `level` is complete. `None` if there is nothing to check.
     pub(super) fn auth(&mut self, level: &Level) -> Option<Box<AuthPlan>> {
-        let basic = self.basic(level)?;
+        let (basic, request) = (self.basic(level), request(level));
+        if basic.is_none() && request.is_none() {
+            return None;
+        }
         Some(Box::new(AuthPlan {
             any: level.auth.any.unwrap_or(false),
             delay: level.auth.delay.unwrap_or_default(),
-            basic: Some(basic),
+            basic,
+            request,
         }))
     }
 
@@ -29,4 +33,9 @@ impl Builder<'_, '_> {
         }
         Some(BasicPlan { realm, user_file, directory: self.run.options.conf_directory() })
     }
+}
+
+fn request(level: &Level) -> Option<RequestPlan> {
+    let uri = level.auth.request.clone().flatten()?;
+    Some(RequestPlan { uri, set: level.auth.request_set.clone().unwrap_or_default() })
 }

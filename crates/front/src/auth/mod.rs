@@ -1,22 +1,24 @@
-//! The access phase where an answer may take its time: a password that is hashed.
+//! The access phase where an answer may take its time: a password that is hashed, another location
+//! that is asked.
 //!
 //! Rooms: [`basic`] (`auth_basic`: who says that he is who), [`password`] (stored passwords and
-//! whether one fits), [`proven`] (what was found to fit before).
+//! whether one fits), [`proven`] (what was found to fit before), [`request`] (`auth_request`).
 //!
 //! ```text
-//!  satisfy all   allow, deny ──► auth_basic ──► try_files, content
-//!                     │403            │401, 403, 500
-//!                     ▼               ▼
-//!                     └── error_page ─┘
+//!  satisfy all   allow, deny ──► auth_basic ──► auth_request ──► try_files, content
+//!                     │403            │401, 403       │401, 403
+//!                     ▼               ▼               ▼
+//!                     └────────── error_page ─────────┘
 //!
-//!  satisfy any   allow, deny ──► auth_basic ──► none refused: try_files, content
-//!                     │ pass          │ pass        one refused: 401 before 403
-//!                     └───────────────┴─► try_files, content
+//!  satisfy any   allow, deny ──► auth_basic ──► auth_request ──► none refused: try_files, content
+//!                     │ pass          │ pass          │ pass     one refused: 401 before 403
+//!                     └───────────────┴───────────────┴─► try_files, content
 //! ```
 
 mod basic;
 mod password;
 mod proven;
+mod request;
 
 use std::future::poll_fn;
 use std::time::Duration;
@@ -45,6 +47,8 @@ enum Verdict {
     Refuse(Refusal),
     /// The check itself failed; that status is the answer, whatever the others say.
     Failed(u16),
+    /// The connection closes without an answer.
+    Close,
 }
 
 /// Why a request may not pass.
@@ -85,10 +89,12 @@ enum Check {
     Address,
     /// `auth_basic`.
     Password,
+    /// `auth_request`.
+    Request,
 }
 
 /// All of them, in the order they are made.
-const CHECKS: [Check; 2] = [Check::Address, Check::Password];
+const CHECKS: [Check; 3] = [Check::Address, Check::Password, Check::Request];
 
 /// Lets the request in, or says what it gets instead. `None`: the client is gone.
 pub async fn admit(wire: &mut Wire, exchange: &mut Exchange) -> Option<Outcome> {
@@ -105,12 +111,17 @@ pub async fn admit(wire: &mut Wire, exchange: &mut Exchange) -> Option<Outcome> 
                 Some(basic) => basic::check(exchange, basic).await,
                 None => Verdict::NotAsked,
             },
+            Check::Request => match &plan.request {
+                Some(request) => request::check(wire, exchange, request).await?,
+                None => Verdict::NotAsked,
+            },
         };
         match verdict {
             Verdict::NotAsked => {}
             Verdict::Pass if plan.any => return Some(admitted(exchange)),
             Verdict::Pass => {}
             Verdict::Failed(status) => return Some(Outcome::Status(status)),
+            Verdict::Close => return Some(Outcome::Close),
             Verdict::Refuse(refusal) if plan.any => refused = Some(refusal.and(refused)),
             Verdict::Refuse(refusal) => {
                 if check == Check::Address {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::Template;
+use crate::template::Slot;
 
 /// The checks of a location that may have to wait for their answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,8 @@ pub struct AuthPlan {
     pub delay: Duration,
     /// `auth_basic`.
     pub basic: Option<BasicPlan>,
+    /// `auth_request`.
+    pub request: Option<RequestPlan>,
 }
 
 /// `auth_basic` and `auth_basic_user_file`.
@@ -28,4 +31,13 @@ pub struct BasicPlan {
     pub user_file: Option<Template>,
     /// Where the file is unless its name begins with a slash.
     pub directory: PathBuf,
+}
+
+/// `auth_request` and `auth_request_set`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestPlan {
+    /// The URI that is asked: 2xx lets the request in, 401 and 403 do not.
+    pub uri: String,
+    /// What is made of its answer, whatever that is.
+    pub set: Vec<(Slot, Template)>,
 }

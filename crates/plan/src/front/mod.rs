@@ -22,7 +22,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-pub use auth::{AuthPlan, BasicPlan};
+pub use auth::{AuthPlan, BasicPlan, RequestPlan};
 pub use cache::{CacheUse, CacheZone};
 pub use header_names::HeaderNames;
 pub use http::{ListenPlan, LocationTree, ServerName, ServerPlan};
