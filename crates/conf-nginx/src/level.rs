@@ -18,6 +18,7 @@ use plan::front::log::{AccessLog, ErrorLog};
 use plan::front::rewrite::{AccessRule, AccessWho};
 use plan::front::tls::TlsVersions;
 use plan::front::upstream::{IgnoreHeaders, NextUpstream, UwsgiParam};
+use plan::template::Slot;
 use plan::{RegexPlan, Template};
 
 use crate::draft::{PassDraft, RedirectDraft, SiteKind, TryDraft};
@@ -108,6 +109,18 @@ settings! {
         trusted: Vec<AccessWho>,
         field: String,
         recursive: bool,
+    }
+}
+
+settings! {
+    /// Who may come in by more than an address.
+    pub struct Auth {
+        any: bool,
+        delay: Duration,
+        realm: RealmDraft,
+        user_file: Template,
+        request: Option<String>,
+        request_set: Vec<(Slot, Template)>,
     }
 }
 
@@ -238,6 +251,15 @@ settings! {
     }
 }
 
+/// `auth_basic`
+#[derive(Clone, Debug)]
+pub struct RealmDraft {
+    /// The realm; `None` is `off`.
+    pub realm: Option<Template>,
+    /// Where.
+    pub at: At,
+}
+
 /// A file that is read when all is known.
 #[derive(Clone, Debug)]
 pub struct FileDraft {
@@ -338,6 +360,7 @@ pub struct Level {
     pub core: Core,
     pub manners: Manners,
     pub real_ip: RealIp,
+    pub auth: Auth,
     pub logs: Logs,
     pub gzip: Gzip,
     pub sub_filter: SubFilter,
@@ -356,6 +379,7 @@ impl Level {
         self.core.inherit(&outer.core);
         self.manners.inherit(&outer.manners);
         self.real_ip.inherit(&outer.real_ip);
+        self.auth.inherit(&outer.auth);
         self.logs.inherit(&outer.logs);
         self.gzip.inherit(&outer.gzip);
         self.sub_filter.inherit(&outer.sub_filter);

@@ -1,5 +1,6 @@
 //! Merged settings → plan: inheritance, defaults, and names that become numbers.
 
+mod auth;
 mod listens;
 mod location;
 mod peer_tls;
@@ -42,6 +43,8 @@ pub struct Builder<'r, 's> {
     pairs: HashMap<(String, String), Option<CertificatePlan>>,
     /// Upstreams whose certificate nobody verifies, as far as that has been told.
     unverified: HashSet<String>,
+    /// Realms without a user file that have been told, by their place.
+    open_realms: HashSet<u32>,
     /// How many groups are `upstream` blocks; the others are literal addresses.
     blocks: usize,
     /// The closing brace of `http`: what nginx checks last, it reports there.
@@ -68,6 +71,7 @@ pub fn front_plan(run: &mut Run<'_>, mut main: MainDraft, close: Option<At>) -> 
         listen_numbers: HashMap::new(),
         pairs: HashMap::new(),
         unverified: HashSet::new(),
+        open_realms: HashSet::new(),
         blocks: 0,
         close,
     };

@@ -54,6 +54,14 @@ impl Default for LoadOptions {
     }
 }
 
+impl LoadOptions {
+    /// The directory of the main file: where includes, certificates and user files are looked for.
+    pub fn conf_directory(&self) -> PathBuf {
+        let conf_file = self.prefix.join(&self.conf_file);
+        conf_file.parent().map_or_else(PathBuf::new, Path::to_path_buf)
+    }
+}
+
 /// What came of reading a configuration.
 #[derive(Debug)]
 pub struct Loaded {
@@ -92,7 +100,7 @@ impl Loaded {
 /// Reads a configuration and everything it includes.
 pub fn load(options: &LoadOptions) -> Loaded {
     let conf_file = options.prefix.join(&options.conf_file);
-    let directory = conf_file.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+    let directory = options.conf_directory();
     let mut sources = Sources::default();
     let mut report = Report::default();
     let mut reader = Reader::new(&mut sources, &mut report, directory);

@@ -217,7 +217,7 @@ fn begin(
 
 /// Puts a request together; Host is not yet judged.
 #[inline]
-fn exchange(
+pub fn exchange(
     thread: &Rc<Thread>,
     active: Rc<Active>,
     client: &Rc<Client>,
@@ -244,6 +244,7 @@ fn exchange(
         slots: RefCell::new(slots),
         captures: None,
         internal: false,
+        subrequest: false,
         redirects: 0,
         error_page: None,
         body: RequestBody::new(&head),
@@ -352,23 +353,23 @@ fn no_trace(exchange: &Exchange) -> Result<(), (u16, &'static str)> {
 
 async fn answer(wire: &mut Wire, exchange: &mut Exchange, mut next: Next) -> After {
     let response = loop {
-        match next {
+        let outcome = match next {
             Next::Respond(response) => break response,
             Next::Close => {
                 exchange.sent.status = 444;
                 crate::log::access::write(exchange);
                 return After::Close;
             }
-            // In a box: an idle connection must not be as large as one that waits for an upstream.
-            Next::Call => match Box::pin(crate::call::call(wire, exchange)).await {
-                Some(outcome) => next = phases::settle(exchange, outcome),
-                None => {
-                    exchange.sent.status = 499;
-                    crate::log::access::write(exchange);
-                    return After::Close;
-                }
-            },
-        }
+            // In boxes: an idle connection must not be as large as one that waits for an upstream.
+            Next::Call => Box::pin(crate::call::call(wire, exchange)).await,
+            Next::Admit => Box::pin(crate::auth::admit(wire, exchange)).await,
+        };
+        let Some(outcome) = outcome else {
+            exchange.sent.status = 499;
+            crate::log::access::write(exchange);
+            return After::Close;
+        };
+        next = phases::settle(exchange, outcome);
     };
     // The body of a request that nobody wanted is only thrown away after the answer, but whether
     // the connection can be kept must be said before it.

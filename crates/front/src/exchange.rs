@@ -94,7 +94,8 @@ pub struct Revalidate {
     pub tag: Option<Bytes>,
 }
 
-/// Fields of an answer that only said where the content is; they go out with the content.
+/// Fields of an answer that only said where the content is, and what a client is asked that may not
+/// come in: they go out with the content, whoever makes it.
 #[derive(Clone, Debug, Default)]
 pub struct Kept {
     /// Its Content-Type.
@@ -173,6 +174,9 @@ pub struct Exchange {
     pub captures: Option<Box<Captures>>,
     /// Reached by an internal redirect.
     pub internal: bool,
+    /// A question of ours about a client's request, whose method stands in the head: nobody's access
+    /// is checked again.
+    pub subrequest: bool,
     /// Internal redirects taken.
     pub redirects: u8,
     /// An error page is being made.
@@ -193,7 +197,7 @@ pub struct Exchange {
     pub pipelined: bool,
     /// The answer is going to be stored.
     pub fills_cache: bool,
-    /// What an `X-Accel-Redirect` answer said about the content to come.
+    /// What was said about the content to come, by an `X-Accel-Redirect` or a refusal.
     pub kept: Option<Box<Kept>>,
     /// A stored answer that the upstream is asked to confirm.
     pub revalidate: Option<Box<Revalidate>>,

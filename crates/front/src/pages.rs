@@ -9,6 +9,7 @@ use crate::response::Response;
 fn heading(status: u16) -> Option<&'static str> {
     Some(match status {
         302 => "302 Found",
+        401 => "401 Authorization Required",
         408 => "408 Request Time-out",
         414 => "414 Request-URI Too Large",
         494 => "400 Request Header Or Cookie Too Large",

@@ -7,7 +7,8 @@
 //!                 └──────────── internal redirect ◄──────────── error_page   redirect   index, error
 //! ```
 //!
-//! Nothing here waits for anything but the file system.
+//! Nothing here waits for anything but the file system: an access phase that has to (`auth`) is an
+//! outcome, and `Start::Admitted` goes on behind it.
 
 use bytes::Bytes;
 use message::Method;
@@ -20,7 +21,7 @@ use route::{Captures, RewriteOutcome, RewriteState};
 use crate::content::{index, paths, static_file};
 use crate::exchange::{Exchange, REDIRECTS_MAX, Text};
 use crate::response::Response;
-use crate::{error_pages, real_ip, redirect};
+use crate::{auth, error_pages, real_ip, redirect};
 
 /// Where the phases begin.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub enum Start {
     Redirect(Bytes, Bytes),
     /// An internal redirect to a named location.
     Named(LocationId),
+    /// The checks of the location in force let the request in.
+    Admitted,
 }
 
 /// What a phase decided.
@@ -44,6 +47,8 @@ pub enum Outcome {
     Status(u16),
     /// Answer with a redirect: status and Location, not yet absolute.
     Redirect(u16, Bytes),
+    /// The checks of the location in force need time.
+    Admit,
     /// Ask the upstream of the location in force.
     Call,
     /// Close without an answer.
@@ -57,6 +62,8 @@ pub enum Outcome {
 pub enum Next {
     /// This.
     Respond(Box<Response>),
+    /// The checks of the location in force, before anything else.
+    Admit,
     /// The upstream of the location in force.
     Call,
     /// Nothing: the connection closes.
@@ -73,6 +80,7 @@ pub fn settle(exchange: &mut Exchange, mut outcome: Outcome) -> Next {
     loop {
         outcome = match outcome {
             Outcome::Respond(response) => return Next::Respond(response),
+            Outcome::Admit => return Next::Admit,
             Outcome::Call => return Next::Call,
             Outcome::Close => return Next::Close,
             Outcome::Again(start) => once(exchange, start),
@@ -85,7 +93,7 @@ pub fn settle(exchange: &mut Exchange, mut outcome: Outcome) -> Next {
 }
 
 fn once(exchange: &mut Exchange, start: Start) -> Outcome {
-    let redirected = !matches!(start, Start::Server);
+    let redirected = !matches!(start, Start::Server | Start::Admitted);
     if redirected {
         exchange.redirects += 1;
         if exchange.redirects > REDIRECTS_MAX {
@@ -113,6 +121,7 @@ fn once(exchange: &mut Exchange, start: Start) -> Outcome {
             exchange.enter(location);
             in_location(exchange)
         }
+        Start::Admitted => admitted(exchange),
     }
 }
 
@@ -164,13 +173,19 @@ fn in_location(exchange: &mut Exchange) -> Outcome {
     }
     real_ip::find(exchange);
     let location = exchange.location();
-    if !location.access.is_empty() {
-        let client = real_ip::client(exchange.peer());
-        if !route::access::decide(&location.access, client) {
-            exchange.log(LogLevel::Error, "access forbidden by rule");
-            return Outcome::Status(403);
-        }
+    if location.auth.is_some() && !exchange.subrequest {
+        return Outcome::Admit;
     }
+    let is_open = location.access.is_empty() || exchange.subrequest;
+    if !is_open && !auth::may_by_address(exchange) {
+        return Outcome::Status(403);
+    }
+    admitted(exchange)
+}
+
+/// What comes after the access phase.
+fn admitted(exchange: &mut Exchange) -> Outcome {
+    let location = exchange.location();
     if !location.try_files.is_empty() {
         match route::try_files::decide(&location.try_files, exchange, exchange) {
             TryOutcome::Serve(uri) => exchange.uri = Text::Own(Bytes::from(uri)),

@@ -9,7 +9,7 @@ use route::access::Client;
 use crate::exchange::Exchange;
 
 /// A client that is not the connection's peer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RealClient {
     /// Its address; port 0 if it was not told.
     pub address: SocketAddr,

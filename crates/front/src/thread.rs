@@ -17,6 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::task::{JoinHandle, LocalSet};
 use upstream::{AppChannels, AppDoor};
 
+use crate::auth::Proven;
 use crate::clock::Clock;
 use crate::content::open_files::OpenFiles;
 use crate::exchange::Place;
@@ -90,6 +91,8 @@ pub struct Thread {
     pub random: RandomState,
     /// Small files.
     pub files: OpenFiles,
+    /// Passwords that fitted.
+    pub proven: Proven,
     /// Counters of `stub_status`, shared by all threads.
     pub counters: Arc<Counters>,
     /// Whether the thread stops: answers say `Connection: close`.
@@ -184,6 +187,7 @@ async fn run(
         scratch: Cell::new(Vec::new()),
         random: RandomState::new(),
         files: OpenFiles::new(),
+        proven: Proven::new(),
         counters,
         stopping: Cell::new(false),
         active: RefCell::new(None),

@@ -76,7 +76,10 @@ impl Exchange {
             },
             Variable::RemotePort => put_port(out, self.peer()),
             Variable::RealipRemotePort => put_port(out, client.peer),
-            Variable::RemoteUser => put_option(out, self.remote_user().as_deref()),
+            Variable::RemoteUser => {
+                let credentials = crate::auth::credentials(&self.head);
+                put_option(out, credentials.as_ref().map(|it| &it.user[..]))
+            }
             Variable::ServerAddr => match client.local {
                 Some(local) => put(out, local.ip().to_string().as_bytes()),
                 None => match &client.listen {
@@ -127,6 +130,9 @@ impl Exchange {
         let head = &self.head;
         match variable {
             Variable::Request => put(out, self.request_line()),
+            Variable::RequestMethod if self.subrequest => {
+                put(out, self.text_of_method(self.head.method))
+            }
             Variable::RequestMethod => put(out, self.method_text()),
             Variable::RequestUri => {
                 self.push_request_uri(out);
@@ -352,18 +358,6 @@ impl Exchange {
         found
     }
 
-    /// User of a Basic Authorization, whether or not anybody checked it.
-    fn remote_user(&self) -> Option<Vec<u8>> {
-        let value = self.head.header(KnownHeader::Authorization)?;
-        let (scheme, coded) = value.split_at_checked(6)?;
-        if !scheme.eq_ignore_ascii_case(b"basic ") {
-            return None;
-        }
-        let plain = crate::base64::decode(coded.trim_ascii())?;
-        let colon = plain.iter().position(|&byte| byte == b':')?;
-        Some(plain.get(..colon)?.to_vec())
-    }
-
     /// The request target as it was written; of an absolute-form one path and query only, which
     /// is what apps and upstreams take for a URI.
     pub fn push_request_uri(&self, out: &mut Vec<u8>) {
@@ -381,7 +375,11 @@ impl Exchange {
 
     /// The method as it is passed on: an error page is always asked for with GET.
     pub fn method_text(&self) -> &[u8] {
-        match self.method {
+        self.text_of_method(self.method)
+    }
+
+    fn text_of_method(&self, method: message::Method) -> &[u8] {
+        match method {
             message::Method::Get => b"GET",
             message::Method::Head => b"HEAD",
             _ => self.head.text(self.head.method_text),

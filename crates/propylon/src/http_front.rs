@@ -130,6 +130,7 @@ fn location(plan: &AppPlan) -> LocationPlan {
         limit_except: None,
         sub_filter: None,
         access: Vec::new(),
+        auth: None,
         try_files: Vec::new(),
         root: RootPlan {
             path: Template::text("/nonexistent"),

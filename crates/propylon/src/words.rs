@@ -47,7 +47,6 @@ pub fn nginx_version() -> String {
 /// Modules of nginx that we do not have, in the words of its build options: programs that parse
 /// `-V` take everything else for present.
 const WITHOUT: &[&str] = &[
-    "http_auth_basic",
     "http_autoindex",
     "http_browser",
     "http_empty_gif",
@@ -72,7 +71,8 @@ pub fn nginx_build() -> String {
     let mut text = nginx_version();
     text.push_str("\nbuilt with rustls (ring)\nTLS SNI support enabled");
     text.push_str("\nconfigure arguments: --with-debug --with-http_ssl_module");
-    text.push_str(" --with-http_stub_status_module --with-http_sub_module");
+    text.push_str(" --with-http_auth_request_module --with-http_stub_status_module");
+    text.push_str(" --with-http_sub_module");
     for module in WITHOUT {
         text.push_str(&format!(" --without-{module}_module"));
     }

@@ -14,10 +14,15 @@ pub enum Client {
 }
 
 /// Whether the client may pass: the first rule that means it decides; without one it may.
+pub fn decide(rules: &[AccessRule], client: Client) -> bool {
+    decisive(rules, client).is_none_or(|rule| rule.allow)
+}
+
+/// The first rule that means the client.
 ///
 /// An IPv4 client on an IPv6 socket (`::ffff:a.b.c.d`) is judged by the IPv4 rules, and by the
 /// IPv6 ones only if there are no others.
-pub fn decide(rules: &[AccessRule], client: Client) -> bool {
+pub fn decisive(rules: &[AccessRule], client: Client) -> Option<&AccessRule> {
     let client = match client {
         Client::Inet(IpAddr::V6(address)) => match address.to_ipv4_mapped() {
             Some(mapped) if rules.iter().any(|rule| is_for_ipv4(&rule.who)) => {
@@ -27,8 +32,7 @@ pub fn decide(rules: &[AccessRule], client: Client) -> bool {
         },
         _ => client,
     };
-    let decisive = rules.iter().find(|rule| means(&rule.who, client));
-    decisive.is_none_or(|rule| rule.allow)
+    rules.iter().find(|rule| means(&rule.who, client))
 }
 
 fn is_for_ipv4(who: &AccessWho) -> bool {

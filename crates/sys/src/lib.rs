@@ -6,7 +6,7 @@
 //! [`users`] (look-ups, dropping privileges for good), [`listen`] (listening sockets), [`poll`],
 //! [`files`] (pid files, log files, limits), [`title`], [`futex`] (sleeping threads),
 //! [`epoll`], [`eventfd`], [`socket`] (streams without waiting), [`resident`] (memory that only
-//! start-up needed).
+//! start-up needed), [`crypt`] (stored passwords).
 //!
 //! Invariant: every descriptor made here is close-on-exec; a child gets only what
 //! [`process::Child::inherit`] names.
@@ -14,6 +14,7 @@
 #![allow(unsafe_code)]
 
 pub mod clock;
+pub mod crypt;
 pub mod epoll;
 pub mod eventfd;
 pub mod fdpass;

@@ -1,4 +1,4 @@
-//! Who may come in: `allow`, `deny`, `satisfy`; and what restricts access but is not here.
+//! Who may come in by address: `allow` and `deny`.
 
 use std::net::IpAddr;
 
@@ -17,49 +17,7 @@ pub const ROWS: &[Row] = &[
     level("deny", ALL_LEVELS | LIMIT_EXCEPT, ONE, "keeps a network out", |level, call| {
         rule(level, call, false)
     }),
-    // With `allow` and `deny` as the only checks, `any` and `all` mean the same.
-    level(
-        "satisfy",
-        ALL_LEVELS,
-        ONE,
-        "which checks must pass; `allow` and `deny` are the only ones",
-        |_, call| match call.arg(0) {
-            "all" | "any" => Ok(()),
-            _ => Err(call.bad_word(1, ["all", "any"].into_iter())),
-        },
-    ),
-    level("auth_basic", ALL_LEVELS | LIMIT_EXCEPT, ONE, "passwords; `off` alone", |_, call| {
-        match call.arg(0) {
-            "off" => Ok(()),
-            _ => Err(no_passwords()),
-        }
-    }),
-    level(
-        "auth_basic_user_file",
-        ALL_LEVELS | LIMIT_EXCEPT,
-        ONE,
-        "has no effect while `auth_basic` is off",
-        |_, _| Ok(()),
-    ),
-    level("auth_request", ALL_LEVELS, ONE, "asks another location; `off` alone", |_, call| {
-        match call.arg(0) {
-            "off" => Ok(()),
-            _ => {
-                let message = "`auth_request` of nginx's ngx_http_auth_request_module is not \
-                    supported here";
-                let hint = "check in the app, or keep nginx in front for this site";
-                Err(Fault::Hinted(0, message.to_owned(), hint.to_owned()))
-            }
-        }
-    }),
 ];
-
-fn no_passwords() -> Fault {
-    let message =
-        "`auth_basic` of nginx's ngx_http_auth_basic_module is not supported here".to_owned();
-    let hint = "check passwords in the app, or restrict by address with `allow` and `deny`";
-    Fault::Hinted(0, message, hint.to_owned())
-}
 
 fn rule(level: &mut Level, call: &mut Call<'_, '_>, allow: bool) -> Outcome {
     let text = call.arg(0);

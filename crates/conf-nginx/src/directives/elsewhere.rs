@@ -34,8 +34,6 @@ pub const ROWS: &[Row] = tables! {
         "limit_req" "limit_req_zone" "limit_req_dry_run";
     refused "ngx_http_limit_conn_module", "limit connections in the app or the firewall":
         "limit_conn" "limit_conn_zone" "limit_conn_dry_run" "limit_zone";
-    refused "ngx_http_auth_request_module", "check in the app":
-        "auth_request_set";
     refused "ngx_http_auth_jwt_module", "check tokens in the app":
         "auth_jwt" "auth_jwt_claim_set" "auth_jwt_header_set" "auth_jwt_key_cache"
         "auth_jwt_key_file" "auth_jwt_key_request" "auth_jwt_leeway" "auth_jwt_require"

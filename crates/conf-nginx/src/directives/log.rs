@@ -25,7 +25,7 @@ pub const ROWS: &[Row] = &[
         access_log,
     ),
     quiet("open_log_file_cache", ALL_LEVELS, CACHE_ARGS, Shape::Free, "log files stay open"),
-    quiet("log_subrequest", ALL_LEVELS, crate::row::ONE, Shape::Flag, "there are no subrequests"),
+    quiet("log_subrequest", ALL_LEVELS, crate::row::ONE, Shape::Flag, "subrequests are not logged"),
 ];
 
 fn log_format(_: &mut Level, call: &mut Call<'_, '_>) -> Outcome {

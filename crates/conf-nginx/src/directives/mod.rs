@@ -1,6 +1,7 @@
 //! The directive tables: one file per topic, one row per directive.
 
 mod access;
+mod auth;
 mod autoindex;
 mod body;
 mod cache;
@@ -49,6 +50,7 @@ const TABLES: &[&[Row]] = &[
     limit_except::ROWS,
     geo::ROWS,
     split_clients::ROWS,
+    auth::ROWS,
     real_ip::ROWS,
     log::ROWS,
     gzip::ROWS,

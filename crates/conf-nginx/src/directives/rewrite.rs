@@ -47,10 +47,7 @@ fn push(level: &mut Level, step: RewriteStep) -> Outcome {
 }
 
 fn set(level: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
-    let word = call.arg(0);
-    let Some(name) = word.strip_prefix('$').filter(|name| !name.is_empty()) else {
-        return Err(Fault::Says(1, format!("invalid variable name \"{word}\"")));
-    };
+    let name = variable_name(call)?;
     if name == "args" {
         let value = call.template(1)?;
         return push(level, RewriteStep::SetArgs(value));
@@ -62,6 +59,15 @@ fn set(level: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
         let message = "`$limit_rate` is not supported here".to_owned();
         return Err(Fault::Hinted(1, message, "rates are not limited by this build".to_owned()));
     }
+    let name = own_variable(call)?;
+    let value = call.template(1)?;
+    let slot = call.run.variables.define(name);
+    push(level, RewriteStep::Set(slot, value))
+}
+
+/// The variable that the first word names, if it is nobody else's.
+pub(super) fn own_variable<'c>(call: &Call<'c, '_>) -> Result<&'c str, Fault> {
+    let name = variable_name(call)?;
     if variable::is_fixed(name) {
         return Err(Fault::Says(1, format!("the duplicate \"{name}\" variable")));
     }
@@ -69,9 +75,13 @@ fn set(level: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
         let message = format!("variable `${name}` is made by a block and cannot be set as well");
         return Err(Fault::Hinted(1, message, "give one of the two another name".to_owned()));
     }
-    let value = call.template(1)?;
-    let slot = call.run.variables.define(name);
-    push(level, RewriteStep::Set(slot, value))
+    Ok(name)
+}
+
+fn variable_name<'c>(call: &Call<'c, '_>) -> Result<&'c str, Fault> {
+    let word = call.arg(0);
+    let name = word.strip_prefix('$').filter(|name| !name.is_empty());
+    name.ok_or_else(|| Fault::Says(1, format!("invalid variable name \"{word}\"")))
 }
 
 fn answer(level: &mut Level, call: &mut Call<'_, '_>) -> Outcome {

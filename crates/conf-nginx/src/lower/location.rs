@@ -82,6 +82,7 @@ impl Builder<'_, '_> {
             None => plan::front::TypesId(0),
         };
         let body = self.body(core);
+        let auth = self.auth(level);
         LocationPlan {
             name: level.own.site.name().to_owned(),
             handler: Handler::Static,
@@ -90,6 +91,7 @@ impl Builder<'_, '_> {
             rewrite: Vec::new(),
             real_ip: real_ip(&level.real_ip).map(Box::new),
             access: core.access.clone().unwrap_or_default(),
+            auth,
             try_files: Vec::new(),
             root: self.root(core.root.as_ref()),
             index: core.index.clone().unwrap_or_else(|| vec![Template::text("index.html")]),

@@ -236,10 +236,7 @@ impl Builder<'_, '_> {
         if name.starts_with("data:") {
             return "data:".to_owned();
         }
-        let options = self.run.options;
-        let conf_file = options.prefix.join(&options.conf_file);
-        let directory = conf_file.parent().unwrap_or(Path::new("/"));
-        directory.join(name).display().to_string()
+        self.run.options.conf_directory().join(name).display().to_string()
     }
 }
 

@@ -83,6 +83,11 @@ pub fn write(exchange: &Exchange, level: LogLevel, message: &str, upstream: Opti
     line.extend_from_slice(b", request: \"");
     line.extend_from_slice(exchange.request_line());
     line.push(b'"');
+    if exchange.subrequest {
+        line.extend_from_slice(b", subrequest: \"");
+        line.extend_from_slice(exchange.uri());
+        line.push(b'"');
+    }
     if let Some(upstream) = upstream {
         line.extend_from_slice(b", upstream: \"");
         line.extend_from_slice(upstream.as_bytes());

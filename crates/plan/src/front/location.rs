@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::rewrite::{AccessRule, RewriteStep, TryFile};
-use super::{AccessLog, ErrorLog, LocationId, RealIpPlan, TypesId, UpstreamCall};
+use super::{AccessLog, AuthPlan, ErrorLog, LocationId, RealIpPlan, TypesId, UpstreamCall};
 use crate::Template;
 
 /// One location, all levels merged.
@@ -26,6 +26,8 @@ pub struct LocationPlan {
     pub real_ip: Option<Box<RealIpPlan>>,
     /// `allow` and `deny`, first match wins.
     pub access: Vec<AccessRule>,
+    /// Checks beside `access`; `None` if there are no others.
+    pub auth: Option<Box<AuthPlan>>,
     /// `try_files`; empty if absent.
     pub try_files: Vec<TryFile>,
     /// Where files are.

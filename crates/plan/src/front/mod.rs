@@ -5,8 +5,9 @@
 //! [`LocationPlan`] is complete in itself.
 //!
 //! Rooms: [`http`] (servers and listening), [`location`], [`upstream`] (`proxy_pass`,
-//! `uwsgi_pass`), [`cache`], [`geo`], [`log`], [`real_ip`], [`rewrite`], [`tls`].
+//! `uwsgi_pass`), [`auth`], [`cache`], [`geo`], [`log`], [`real_ip`], [`rewrite`], [`tls`].
 
+pub mod auth;
 pub mod cache;
 pub mod geo;
 mod header_names;
@@ -23,6 +24,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use auth::{AuthPlan, BasicPlan, RequestPlan};
 pub use cache::{CacheUse, CacheZone};
 pub use geo::GeoPlan;
 pub use header_names::HeaderNames;
