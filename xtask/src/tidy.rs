@@ -12,6 +12,7 @@ use serde_json::Value;
 const LEVELS: &[(&str, u32)] = &[
     ("diag", 0),
     ("message", 0),
+    ("recent", 0),
     ("sys", 0),
     ("plan", 1),
     ("proto", 2),
