@@ -21,6 +21,7 @@ const LEVELS: &[(&str, u32)] = &[
     ("route", 2),
     ("tls", 2),
     ("cache", 2),
+    ("limit", 2),
     ("net", 3),
     ("upstream", 4),
     ("supervise", 4),
