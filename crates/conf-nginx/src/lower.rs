@@ -1,5 +1,6 @@
 //! Merged settings → plan: inheritance, defaults, and names that become numbers.
 
+mod limit;
 mod listens;
 mod location;
 mod set_headers;
@@ -39,6 +40,8 @@ pub struct Builder<'r, 's> {
     listen_numbers: HashMap<plan::Address, usize>,
     /// Certificates that have been read, by the names of both files.
     pairs: HashMap<(String, String), Option<CertificatePlan>>,
+    /// Zones that were missed, each told once.
+    missed_zones: Vec<String>,
     /// How many groups are `upstream` blocks; the others are literal addresses.
     blocks: usize,
     /// The closing brace of `http`: what nginx checks last, it reports there.
@@ -64,6 +67,7 @@ pub fn front_plan(run: &mut Run<'_>, mut main: MainDraft, close: Option<At>) -> 
         listening: Vec::new(),
         listen_numbers: HashMap::new(),
         pairs: HashMap::new(),
+        missed_zones: Vec::new(),
         blocks: 0,
         close,
     };
@@ -306,6 +310,9 @@ impl Builder<'_, '_> {
             let at = At { order: close.map_or(at.order, |close| close.order), ..at };
             run.hinted(at, format!("unknown \"{name}\" variable"), &hint);
         }
+        let zones = std::mem::take(&mut run.limit_req_zones);
+        plan.limit_req_zones = zones.into_iter().map(|(zone, _)| zone).collect();
+        plan.limit_conn_zones = std::mem::take(&mut run.limit_conn_zones);
         plan.log_files = std::mem::take(&mut run.log_files);
         plan.log_formats = std::mem::take(&mut run.log_formats);
         plan.maps = std::mem::take(&mut run.maps);

@@ -29,7 +29,7 @@ use crate::runtime::Active;
 use crate::secure::{self, Security};
 use crate::thread::Thread;
 use crate::wire::{Wire, WireEnd};
-use crate::{error_pages, finish};
+use crate::{error_pages, finish, limit};
 
 /// Facts about an accepted connection.
 pub fn client(number: u64, stream: &Stream, peer: Peer, listen: Address) -> Client {
@@ -259,6 +259,7 @@ fn exchange(
         kept: None,
         revalidate: None,
         real_client: None,
+        limited: None,
         overloaded: false,
         head,
     }
@@ -354,10 +355,20 @@ async fn answer(wire: &mut Wire, exchange: &mut Exchange, mut next: Next) -> Aft
         match next {
             Next::Respond(response) => break response,
             Next::Close => {
-                exchange.sent.status = 444;
+                if exchange.sent.status == 0 {
+                    exchange.sent.status = 444;
+                }
                 crate::log::access::write(exchange);
                 return After::Close;
             }
+            Next::Wait(time) => match Box::pin(limit::wait(wire, exchange, time)).await {
+                true => next = phases::run(exchange, Start::Limited),
+                false => {
+                    exchange.sent.status = 499;
+                    crate::log::access::write(exchange);
+                    return After::Close;
+                }
+            },
             // In a box: an idle connection must not be as large as one that waits for an upstream.
             Next::Call => match Box::pin(crate::call::call(wire, exchange)).await {
                 Some(outcome) => next = phases::settle(exchange, outcome),
@@ -376,6 +387,7 @@ async fn answer(wire: &mut Wire, exchange: &mut Exchange, mut next: Next) -> Aft
     }
     let response = finish::filter(exchange, response);
     let keep_alive = finish::send(wire, exchange, response).await;
+    limit::give_back(exchange);
     crate::log::access::write(exchange);
     if !exchange.sent.complete {
         return After::Close;

@@ -13,6 +13,7 @@ use plan::front::{LocationId, LocationPlan, LogLevel, ServerId, ServerPlan};
 use route::Captures;
 use upstream::CallTrace;
 
+use crate::limit::Limited;
 use crate::real_ip::RealClient;
 use crate::request_body::RequestBody;
 use crate::runtime::Active;
@@ -194,6 +195,8 @@ pub struct Exchange {
     pub revalidate: Option<Box<Revalidate>>,
     /// Who asks, if a trusted proxy tells another address than its own.
     pub real_client: Option<Box<RealClient>>,
+    /// What `limit_req` and `limit_conn` said, if they had anything to say.
+    pub limited: Option<Box<Limited>>,
     /// An upstream had too many requests waiting: worth another try soon.
     pub overloaded: bool,
     /// What went out.

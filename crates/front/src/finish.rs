@@ -69,8 +69,8 @@ fn instead(exchange: &mut Exchange, status: u16) -> Box<Response> {
             }
             response
         }
-        // An operator's page that needs an upstream is not called from a filter.
-        Next::Call | Next::Close => {
+        // An operator's page that needs an upstream, or has to wait, is not for a filter.
+        Next::Call | Next::Wait(_) | Next::Close => {
             Box::new(crate::pages::page(status, crate::response::PRODUCT_NAME))
         }
     }

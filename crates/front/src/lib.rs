@@ -3,13 +3,13 @@
 //! Rooms, from the outside in: [`process`] (orders from the master), `thread` (one runtime each),
 //! `runtime` (a configuration in use), `connection` (one request after the other), `secure` (TLS),
 //! `wire` (bytes in and out), `exchange` (one request), `real_ip` (the client behind a proxy),
-//! `phases` (from URI to content), `content` (files), `call` (upstreams and their cache),
+//! `limit` (who asks too often), `phases` (from URI to content), `content` (files), `call` (upstreams and their cache),
 //! `error_pages`, `filter` and `finish` (from response to bytes), `outflow` and `relay` (bodies),
 //! `variables`, `log`.
 //!
 //! Invariants: a request uses the configuration that was current when its head was complete, to
 //! its end; nothing on the way of a request is looked up by a directive's name; the phases do not
-//! wait, only bodies and upstreams do; whatever a request does, its thread goes on.
+//! wait, only bodies, upstreams and limits do; whatever a request does, its thread goes on.
 
 mod base64;
 mod call;
@@ -21,6 +21,7 @@ mod error_pages;
 mod exchange;
 mod filter;
 mod finish;
+mod limit;
 mod log;
 mod outflow;
 mod pages;

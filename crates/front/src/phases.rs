@@ -1,13 +1,16 @@
 //! The phases of a request, from its URI to the decision what makes the answer.
 //!
 //! ```text
-//!  Server ─► server rewrite ─► find location ─► location rewrite ─► access ─► try_files ─► content
-//!                 ▲                  ▲               │ changed         │403       │           │
-//!                 │                  └───────────────┘                 ▼          ▼           ▼
-//!                 └──────────── internal redirect ◄──────────── error_page   redirect   index, error
+//!  Server ─► server rewrite ─► find location ─► location rewrite ─► limits ─► access ─► try_files ─► content
+//!                 ▲                  ▲               │ changed         │503      │403       │           │
+//!                 │                  └───────────────┘                 ▼         ▼          ▼           ▼
+//!                 └──────────── internal redirect ◄────────────────── error_page        redirect   index, error
 //! ```
 //!
-//! Nothing here waits for anything but the file system.
+//! Nothing here waits for anything but the file system: a wait that a limit imposes is told to the
+//! connection, which comes back to the limits after it.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use plan::front::rewrite::FileTest;
@@ -19,7 +22,7 @@ use route::{Captures, RewriteOutcome, RewriteState};
 use crate::content::{index, paths, static_file};
 use crate::exchange::{Exchange, REDIRECTS_MAX, Text};
 use crate::response::Response;
-use crate::{error_pages, real_ip, redirect};
+use crate::{error_pages, limit, real_ip, redirect};
 
 /// Where the phases begin.
 #[derive(Debug)]
@@ -32,6 +35,8 @@ pub enum Start {
     Redirect(Bytes, Bytes),
     /// An internal redirect to a named location.
     Named(LocationId),
+    /// The wait that a limit has imposed is over.
+    Limited,
 }
 
 /// What a phase decided.
@@ -45,6 +50,8 @@ pub enum Outcome {
     Redirect(u16, Bytes),
     /// Ask the upstream of the location in force.
     Call,
+    /// Go on with [`Start::Limited`] after so much time.
+    Wait(Duration),
     /// Close without an answer.
     Close,
     /// Go on there.
@@ -58,6 +65,8 @@ pub enum Next {
     Respond(Box<Response>),
     /// The upstream of the location in force.
     Call,
+    /// [`run`] with [`Start::Limited`], after so much time.
+    Wait(Duration),
     /// Nothing: the connection closes.
     Close,
 }
@@ -73,6 +82,7 @@ pub fn settle(exchange: &mut Exchange, mut outcome: Outcome) -> Next {
         outcome = match outcome {
             Outcome::Respond(response) => return Next::Respond(response),
             Outcome::Call => return Next::Call,
+            Outcome::Wait(time) => return Next::Wait(time),
             Outcome::Close => return Next::Close,
             Outcome::Again(start) => once(exchange, start),
             Outcome::Status(status) => error_pages::answer(exchange, status, None),
@@ -84,7 +94,7 @@ pub fn settle(exchange: &mut Exchange, mut outcome: Outcome) -> Next {
 }
 
 fn once(exchange: &mut Exchange, start: Start) -> Outcome {
-    let redirected = !matches!(start, Start::Server);
+    let redirected = !matches!(start, Start::Server | Start::Limited);
     if redirected {
         exchange.redirects += 1;
         if exchange.redirects > REDIRECTS_MAX {
@@ -112,6 +122,7 @@ fn once(exchange: &mut Exchange, start: Start) -> Outcome {
             exchange.location = location;
             in_location(exchange)
         }
+        Start::Limited => preaccess(exchange),
     }
 }
 
@@ -162,6 +173,13 @@ fn in_location(exchange: &mut Exchange) -> Outcome {
         return outcome;
     }
     real_ip::find(exchange);
+    preaccess(exchange)
+}
+
+fn preaccess(exchange: &mut Exchange) -> Outcome {
+    if let Some(outcome) = limit::check(exchange) {
+        return outcome;
+    }
     let location = exchange.location();
     if !location.access.is_empty() {
         let client = real_ip::client(exchange.peer());

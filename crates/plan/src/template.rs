@@ -97,6 +97,8 @@ pub enum Variable {
     DocumentRoot,
     RealpathRoot,
     LimitRate,
+    LimitReqStatus,
+    LimitConnStatus,
     // The response.
     Status,
     BodyBytesSent,

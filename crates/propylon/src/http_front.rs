@@ -127,6 +127,7 @@ fn location(plan: &AppPlan) -> LocationPlan {
         internal: false,
         rewrite: Vec::new(),
         real_ip: None,
+        limits: None,
         access: Vec::new(),
         try_files: Vec::new(),
         root: RootPlan {

@@ -54,8 +54,6 @@ const WITHOUT: &[&str] = &[
     "http_fastcgi",
     "http_geo",
     "http_grpc",
-    "http_limit_conn",
-    "http_limit_req",
     "http_memcached",
     "http_mirror",
     "http_referer",

@@ -11,6 +11,7 @@ pub(crate) mod exchange;
 mod gzip;
 mod headers;
 mod http;
+pub(crate) mod limit;
 pub(crate) mod listen;
 mod log;
 mod manners;
@@ -42,6 +43,7 @@ const TABLES: &[&[Row]] = &[
     body::ROWS,
     access::ROWS,
     real_ip::ROWS,
+    limit::ROWS,
     log::ROWS,
     gzip::ROWS,
     headers::ROWS,

@@ -68,12 +68,14 @@ impl Builder<'_, '_> {
             None => plan::front::TypesId(0),
         };
         let body = self.body(core);
+        let limits = self.limits(&level.limits);
         LocationPlan {
             name: level.own.site.name().to_owned(),
             handler: Handler::Static,
             internal: core.internal.unwrap_or(false),
             rewrite: Vec::new(),
             real_ip: real_ip(&level.real_ip).map(Box::new),
+            limits,
             access: core.access.clone().unwrap_or_default(),
             try_files: Vec::new(),
             root: self.root(core.root.as_ref()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::rewrite::{AccessRule, RewriteStep, TryFile};
-use super::{AccessLog, ErrorLog, RealIpPlan, TypesId, UpstreamCall};
+use super::{AccessLog, ErrorLog, LimitsPlan, RealIpPlan, TypesId, UpstreamCall};
 use crate::Template;
 
 /// One location, all levels merged.
@@ -22,6 +22,8 @@ pub struct LocationPlan {
     pub rewrite: Vec<RewriteStep>,
     /// Whose word about the client's address is taken; `None` is nobody's.
     pub real_ip: Option<Box<RealIpPlan>>,
+    /// How many requests and connections a key may have; `None` is any number.
+    pub limits: Option<Box<LimitsPlan>>,
     /// `allow` and `deny`, first match wins.
     pub access: Vec<AccessRule>,
     /// `try_files`; empty if absent.

@@ -5,11 +5,12 @@
 //! [`LocationPlan`] is complete in itself.
 //!
 //! Rooms: [`http`] (servers and listening), [`location`], [`upstream`] (`proxy_pass`,
-//! `uwsgi_pass`), [`cache`], [`log`], [`real_ip`], [`rewrite`], [`tls`].
+//! `uwsgi_pass`), [`cache`], [`limit`], [`log`], [`real_ip`], [`rewrite`], [`tls`].
 
 pub mod cache;
 mod header_names;
 pub mod http;
+pub mod limit;
 pub mod location;
 pub mod log;
 pub mod real_ip;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use cache::{CacheUse, CacheZone};
 pub use header_names::HeaderNames;
 pub use http::{ListenPlan, LocationTree, ServerName, ServerPlan};
+pub use limit::{LimitZone, LimitsPlan};
 pub use location::{Handler, LocationPlan};
 pub use log::{AccessLog, ErrorLog, LogFormat, LogLevel, LogTarget};
 pub use real_ip::RealIpPlan;
@@ -43,6 +45,12 @@ pub struct GroupId(pub u32);
 /// Index into [`FrontPlan::caches`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CacheId(pub u32);
+/// Index into [`FrontPlan::limit_req_zones`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LimitReqZoneId(pub u32);
+/// Index into [`FrontPlan::limit_conn_zones`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LimitConnZoneId(pub u32);
 /// Index into [`FrontPlan::log_files`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LogFileId(pub u32);
@@ -69,6 +77,10 @@ pub struct FrontPlan {
     pub groups: Vec<Group>,
     /// Cache zones.
     pub caches: Vec<CacheZone>,
+    /// `limit_req_zone`s.
+    pub limit_req_zones: Vec<LimitZone>,
+    /// `limit_conn_zone`s.
+    pub limit_conn_zones: Vec<LimitZone>,
     /// Log files, each once; the master opens them and hands the descriptors over in this order.
     pub log_files: Vec<PathBuf>,
     /// Access log formats.
