@@ -12,6 +12,7 @@ use serde_json::Value;
 const LEVELS: &[(&str, u32)] = &[
     ("diag", 0),
     ("message", 0),
+    ("recent", 0),
     ("sys", 0),
     ("plan", 1),
     ("proto", 2),
@@ -20,6 +21,7 @@ const LEVELS: &[(&str, u32)] = &[
     ("route", 2),
     ("tls", 2),
     ("cache", 2),
+    ("limit", 2),
     ("net", 3),
     ("upstream", 4),
     ("supervise", 4),

@@ -1,10 +1,8 @@
 //! Which objects there are, how recently each was asked for, and who has to go.
 
-mod entries;
+use recent::{ENTRIES_MAX, Entries};
 
 use crate::key::Hash;
-
-use entries::{ENTRIES_MAX, Entries};
 
 /// Entries per MiB of `keys_zone`, as nginx documents.
 const ENTRIES_PER_MIB: u64 = 8000;
@@ -74,7 +72,7 @@ impl<T: Weighed> Index<T> {
     /// Counts a use and returns how many there were, this one included, with the object if it is
     /// stored. Uses are also counted of objects that are not.
     pub fn touch(&mut self, hash: Hash, now_monotonic_ms: u64) -> (u32, Option<&T>) {
-        let number = match self.entries.find(hash) {
+        let number = match self.entries.find(hash.0) {
             Some(number) => {
                 let used = self.entries.value(number).used_monotonic_ms;
                 if now_monotonic_ms >= used + TOUCH_GRAIN_MS {
@@ -91,12 +89,12 @@ impl<T: Weighed> Index<T> {
 
     /// What is known about a stored object, without counting a use.
     pub fn get(&self, hash: Hash) -> Option<&T> {
-        self.entries.value(self.entries.find(hash)?).object.as_ref()
+        self.entries.value(self.entries.find(hash.0)?).object.as_ref()
     }
 
     /// Changes what is known about a stored object.
     pub fn change<R>(&mut self, hash: Hash, how: impl FnOnce(&mut T) -> R) -> Option<R> {
-        let object = self.entries.value_mut(self.entries.find(hash)?).object.as_mut()?;
+        let object = self.entries.value_mut(self.entries.find(hash.0)?).object.as_mut()?;
         self.memory_bytes -= object.memory_bytes();
         let result = how(object);
         self.memory_bytes += object.memory_bytes();
@@ -105,13 +103,13 @@ impl<T: Weighed> Index<T> {
 
     /// When an entry was last asked for, within a second.
     pub fn last_use(&self, hash: Hash) -> Option<u64> {
-        self.entries.find(hash).map(|number| self.entries.value(number).used_monotonic_ms)
+        self.entries.find(hash.0).map(|number| self.entries.value(number).used_monotonic_ms)
     }
 
     /// Puts an object of so many bytes in, in place of an older one.
     pub fn insert(&mut self, hash: Hash, object: T, bytes: u64, now_monotonic_ms: u64) {
         self.forget(hash);
-        let number = match self.entries.find(hash) {
+        let number = match self.entries.find(hash.0) {
             Some(number) => {
                 self.renew(number, now_monotonic_ms);
                 number
@@ -126,7 +124,7 @@ impl<T: Weighed> Index<T> {
 
     /// Forgets an object, but not how often it was asked for.
     pub fn forget(&mut self, hash: Hash) {
-        let Some(number) = self.entries.find(hash) else { return };
+        let Some(number) = self.entries.find(hash.0) else { return };
         let entry = self.entries.value_mut(number);
         self.bytes -= std::mem::take(&mut entry.bytes);
         self.memory_bytes -= entry.object.take().map_or(0, |object| object.memory_bytes());
@@ -145,6 +143,7 @@ impl<T: Weighed> Index<T> {
             if !(is_inactive || too_many || too_big) {
                 break;
             }
+            let hash = Hash(hash);
             if oldest.object.is_some() {
                 gone.push(hash);
             }
@@ -156,8 +155,8 @@ impl<T: Weighed> Index<T> {
     /// Removes the entry unused for longest, whatever the budget says; for a disk that is full.
     pub fn evict_oldest(&mut self) -> Option<Hash> {
         let (hash, _) = self.entries.oldest()?;
-        self.remove(hash);
-        Some(hash)
+        self.remove(Hash(hash));
+        Some(Hash(hash))
     }
 
     /// Bytes of all objects.
@@ -182,7 +181,7 @@ impl<T: Weighed> Index<T> {
 
     fn add(&mut self, hash: Hash, now_monotonic_ms: u64) -> u32 {
         let used_monotonic_ms = self.in_order(now_monotonic_ms);
-        self.entries.add(hash, Entry { used_monotonic_ms, ..Entry::default() })
+        self.entries.add(hash.0, Entry { used_monotonic_ms, ..Entry::default() })
     }
 
     fn renew(&mut self, number: u32, now_monotonic_ms: u64) {
@@ -198,7 +197,7 @@ impl<T: Weighed> Index<T> {
     }
 
     fn remove(&mut self, hash: Hash) {
-        let Some(entry) = self.entries.remove(hash) else { return };
+        let Some(entry) = self.entries.remove(hash.0) else { return };
         self.bytes -= entry.bytes;
         self.memory_bytes -= entry.object.map_or(0, |object| object.memory_bytes());
     }

@@ -14,7 +14,7 @@ use plan::front::location::{
     AddHeader, ErrorPage, Expires, GzipProxied, IfModifiedSince, Precompressed, ServerTokens,
     SubPair,
 };
-use plan::front::log::{AccessLog, ErrorLog};
+use plan::front::log::{AccessLog, ErrorLog, LogLevel};
 use plan::front::rewrite::{AccessRule, AccessWho};
 use plan::front::tls::TlsVersions;
 use plan::front::upstream::{IgnoreHeaders, NextUpstream, UwsgiParam};
@@ -121,6 +121,20 @@ settings! {
         user_file: Template,
         request: Option<String>,
         request_set: Vec<(Slot, Template)>,
+    }
+}
+
+settings! {
+    /// How many requests and connections a key may have.
+    pub struct Limits {
+        requests: Vec<RequestLimitDraft>,
+        requests_status: u16,
+        requests_log_level: LogLevel,
+        requests_dry_run: bool,
+        connections: Vec<ConnectionLimitDraft>,
+        connections_status: u16,
+        connections_log_level: LogLevel,
+        connections_dry_run: bool,
     }
 }
 
@@ -309,6 +323,30 @@ pub struct VerifyPeerDraft {
     pub at: At,
 }
 
+/// `limit_req`, in thousandths of requests: the zone may be declared later in the file.
+#[derive(Clone, Debug)]
+pub struct RequestLimitDraft {
+    /// The zone's name.
+    pub zone: String,
+    /// `burst`
+    pub burst: u64,
+    /// `delay`
+    pub undelayed: u64,
+    /// The directive, for what can only be checked at the end.
+    pub at: At,
+}
+
+/// `limit_conn`: the same.
+#[derive(Clone, Debug)]
+pub struct ConnectionLimitDraft {
+    /// The zone's name.
+    pub zone: String,
+    /// Requests under way.
+    pub max: u16,
+    /// The directive, for what can only be checked at the end.
+    pub at: At,
+}
+
 /// `proxy_cache NAME`: the zone may be declared later in the file.
 #[derive(Clone, Debug)]
 pub struct CacheUseDraft {
@@ -361,6 +399,7 @@ pub struct Level {
     pub manners: Manners,
     pub real_ip: RealIp,
     pub auth: Auth,
+    pub limits: Limits,
     pub logs: Logs,
     pub gzip: Gzip,
     pub sub_filter: SubFilter,
@@ -380,6 +419,7 @@ impl Level {
         self.manners.inherit(&outer.manners);
         self.real_ip.inherit(&outer.real_ip);
         self.auth.inherit(&outer.auth);
+        self.limits.inherit(&outer.limits);
         self.logs.inherit(&outer.logs);
         self.gzip.inherit(&outer.gzip);
         self.sub_filter.inherit(&outer.sub_filter);

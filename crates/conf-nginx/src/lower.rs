@@ -1,6 +1,7 @@
 //! Merged settings → plan: inheritance, defaults, and names that become numbers.
 
 mod auth;
+mod limit;
 mod listens;
 mod location;
 mod peer_tls;
@@ -45,6 +46,8 @@ pub struct Builder<'r, 's> {
     unverified: HashSet<String>,
     /// Realms without a user file that have been told, by their place.
     open_realms: HashSet<u32>,
+    /// Zones that were missed, each told once.
+    missed_zones: Vec<String>,
     /// How many groups are `upstream` blocks; the others are literal addresses.
     blocks: usize,
     /// The closing brace of `http`: what nginx checks last, it reports there.
@@ -72,6 +75,7 @@ pub fn front_plan(run: &mut Run<'_>, mut main: MainDraft, close: Option<At>) -> 
         pairs: HashMap::new(),
         unverified: HashSet::new(),
         open_realms: HashSet::new(),
+        missed_zones: Vec::new(),
         blocks: 0,
         close,
     };
@@ -317,6 +321,9 @@ impl Builder<'_, '_> {
             let at = At { order: close.map_or(at.order, |close| close.order), ..at };
             run.hinted(at, format!("unknown \"{name}\" variable"), &hint);
         }
+        let zones = std::mem::take(&mut run.limit_req_zones);
+        plan.limit_req_zones = zones.into_iter().map(|(zone, _)| zone).collect();
+        plan.limit_conn_zones = std::mem::take(&mut run.limit_conn_zones);
         plan.log_files = std::mem::take(&mut run.log_files);
         plan.log_formats = std::mem::take(&mut run.log_formats);
         plan.maps = std::mem::take(&mut run.maps);

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use diag::{Severity, Sources};
 use plan::front::log::LogEscape;
 use plan::front::rewrite::MapPlan;
-use plan::front::{CacheZone, GeoPlan, LogFormat, SplitPlan};
+use plan::front::{CacheZone, GeoPlan, LimitZone, LogFormat, SplitPlan};
 use plan::{Part, Template, Variable};
 
 pub use call::Call;
@@ -40,6 +40,10 @@ pub struct Run<'s> {
     pub log_formats: Vec<LogFormat>,
     /// Cache zones, in the order of the file.
     pub caches: Vec<CacheZone>,
+    /// `limit_req_zone`s with their rates in thousandths of requests a second.
+    pub limit_req_zones: Vec<(LimitZone, u64)>,
+    /// `limit_conn_zone`s.
+    pub limit_conn_zones: Vec<LimitZone>,
     /// `upstream` blocks.
     pub groups: Vec<(GroupDraft, At)>,
     /// `map` blocks.
@@ -109,6 +113,8 @@ impl<'s> Run<'s> {
             log_files: Vec::new(),
             log_formats: vec![combined()],
             caches: Vec::new(),
+            limit_req_zones: Vec::new(),
+            limit_conn_zones: Vec::new(),
             groups: Vec::new(),
             maps: Vec::new(),
             geos: Vec::new(),
@@ -119,6 +125,11 @@ impl<'s> Run<'s> {
 }
 
 impl Run<'_> {
+    /// Zones of either kind of limit.
+    pub fn limit_zones(&self) -> impl Iterator<Item = &LimitZone> {
+        self.limit_req_zones.iter().map(|(zone, _)| zone).chain(&self.limit_conn_zones)
+    }
+
     /// Applies all statements of a block.
     pub fn apply_all(&mut self, scope: &mut Scope<'_>, children: &[Directive]) {
         for directive in children {

@@ -29,7 +29,7 @@ use crate::runtime::Active;
 use crate::secure::{self, Security};
 use crate::thread::Thread;
 use crate::wire::{Wire, WireEnd};
-use crate::{error_pages, finish};
+use crate::{error_pages, finish, limit};
 
 /// Facts about an accepted connection.
 pub fn client(number: u64, stream: &Stream, peer: Peer, listen: Address) -> Client {
@@ -261,6 +261,7 @@ pub fn exchange(
         revalidate: None,
         real_client: None,
         nesting: Cell::new(0),
+        limited: None,
         overloaded: false,
         head,
     }
@@ -356,11 +357,14 @@ async fn answer(wire: &mut Wire, exchange: &mut Exchange, mut next: Next) -> Aft
         let outcome = match next {
             Next::Respond(response) => break response,
             Next::Close => {
-                exchange.sent.status = 444;
+                if exchange.sent.status == 0 {
+                    exchange.sent.status = 444;
+                }
                 crate::log::access::write(exchange);
                 return After::Close;
             }
             // In boxes: an idle connection must not be as large as one that waits for an upstream.
+            Next::Wait(time) => Box::pin(limit::wait(wire, exchange, time)).await,
             Next::Call => Box::pin(crate::call::call(wire, exchange)).await,
             Next::Admit => Box::pin(crate::auth::admit(wire, exchange)).await,
         };
@@ -378,6 +382,7 @@ async fn answer(wire: &mut Wire, exchange: &mut Exchange, mut next: Next) -> Aft
     }
     let response = finish::filter(exchange, response);
     let keep_alive = finish::send(wire, exchange, response).await;
+    limit::give_back(exchange);
     crate::log::access::write(exchange);
     if !exchange.sent.complete {
         return After::Close;

@@ -13,6 +13,7 @@ use plan::front::{LocationId, LocationPlan, LogLevel, ServerId, ServerPlan};
 use route::Captures;
 use upstream::CallTrace;
 
+use crate::limit::Limited;
 use crate::real_ip::RealClient;
 use crate::request_body::RequestBody;
 use crate::runtime::Active;
@@ -205,6 +206,8 @@ pub struct Exchange {
     pub real_client: Option<Box<RealClient>>,
     /// How many variables of blocks (`map` and its like) are being made, one for the other.
     pub nesting: Cell<u8>,
+    /// What `limit_req` and `limit_conn` said, if they had anything to say.
+    pub limited: Option<Box<Limited>>,
     /// An upstream had too many requests waiting: worth another try soon.
     pub overloaded: bool,
     /// What went out.

@@ -71,8 +71,9 @@ fn instead(exchange: &mut Exchange, status: u16) -> Box<Response> {
             }
             response
         }
-        // An operator's page that needs an upstream, or a password, is not made from a filter.
-        Next::Admit | Next::Call | Next::Close => {
+        // An operator's page that needs an upstream or a password, or has to wait, is not made from a
+        // filter.
+        Next::Admit | Next::Call | Next::Wait(_) | Next::Close => {
             Box::new(crate::pages::page(status, crate::response::PRODUCT_NAME))
         }
     }

@@ -1,14 +1,16 @@
 //! The phases of a request, from its URI to the decision what makes the answer.
 //!
 //! ```text
-//!  Server ─► server rewrite ─► find location ─► location rewrite ─► access ─► try_files ─► content
-//!                 ▲                  ▲               │ changed         │403       │           │
-//!                 │                  └───────────────┘                 ▼          ▼           ▼
-//!                 └──────────── internal redirect ◄──────────── error_page   redirect   index, error
+//!  Server ─► server rewrite ─► find location ─► location rewrite ─► limits ─► access ─► try_files ─► content
+//!                 ▲                  ▲               │ changed         │503      │403       │           │
+//!                 │                  └───────────────┘                 ▼         ▼          ▼           ▼
+//!                 └──────────── internal redirect ◄────────────────── error_page        redirect   index, error
 //! ```
 //!
-//! Nothing here waits for anything but the file system: an access phase that has to (`auth`) is an
-//! outcome, and `Start::Admitted` goes on behind it.
+//! Nothing here waits for anything but the file system: the wait that a limit imposes, and an access
+//! phase that has to wait (`auth`), are outcomes; `Start::Limited` and `Start::Admitted` go on behind them.
+
+use std::time::Duration;
 
 use bytes::Bytes;
 use message::Method;
@@ -21,7 +23,7 @@ use route::{Captures, RewriteOutcome, RewriteState};
 use crate::content::{index, paths, static_file};
 use crate::exchange::{Exchange, REDIRECTS_MAX, Text};
 use crate::response::Response;
-use crate::{auth, error_pages, real_ip, redirect};
+use crate::{auth, error_pages, limit, real_ip, redirect};
 
 /// Where the phases begin.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub enum Start {
     Named(LocationId),
     /// The checks of the location in force let the request in.
     Admitted,
+    /// The wait that a limit has imposed is over.
+    Limited,
 }
 
 /// What a phase decided.
@@ -51,6 +55,8 @@ pub enum Outcome {
     Admit,
     /// Ask the upstream of the location in force.
     Call,
+    /// Go on with [`Start::Limited`] after so much time.
+    Wait(Duration),
     /// Close without an answer.
     Close,
     /// Go on there.
@@ -66,6 +72,8 @@ pub enum Next {
     Admit,
     /// The upstream of the location in force.
     Call,
+    /// [`run`] with [`Start::Limited`], after so much time.
+    Wait(Duration),
     /// Nothing: the connection closes.
     Close,
 }
@@ -82,6 +90,7 @@ pub fn settle(exchange: &mut Exchange, mut outcome: Outcome) -> Next {
             Outcome::Respond(response) => return Next::Respond(response),
             Outcome::Admit => return Next::Admit,
             Outcome::Call => return Next::Call,
+            Outcome::Wait(time) => return Next::Wait(time),
             Outcome::Close => return Next::Close,
             Outcome::Again(start) => once(exchange, start),
             Outcome::Status(status) => error_pages::answer(exchange, status, None),
@@ -93,7 +102,7 @@ pub fn settle(exchange: &mut Exchange, mut outcome: Outcome) -> Next {
 }
 
 fn once(exchange: &mut Exchange, start: Start) -> Outcome {
-    let redirected = !matches!(start, Start::Server | Start::Admitted);
+    let redirected = !matches!(start, Start::Server | Start::Limited | Start::Admitted);
     if redirected {
         exchange.redirects += 1;
         if exchange.redirects > REDIRECTS_MAX {
@@ -122,6 +131,7 @@ fn once(exchange: &mut Exchange, start: Start) -> Outcome {
             in_location(exchange)
         }
         Start::Admitted => admitted(exchange),
+        Start::Limited => preaccess(exchange),
     }
 }
 
@@ -172,6 +182,13 @@ fn in_location(exchange: &mut Exchange) -> Outcome {
         return outcome;
     }
     real_ip::find(exchange);
+    preaccess(exchange)
+}
+
+fn preaccess(exchange: &mut Exchange) -> Outcome {
+    if let Some(outcome) = limit::check(exchange) {
+        return outcome;
+    }
     let location = exchange.location();
     if location.auth.is_some() && !exchange.subrequest {
         return Outcome::Admit;

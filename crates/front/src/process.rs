@@ -16,6 +16,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use upstream::AppDoor;
 use zeroize::Zeroize;
 
+use crate::limit::Zones;
 use crate::runtime::Runtime;
 use crate::status::Counters;
 use crate::thread::{self, Order, Told};
@@ -226,7 +227,9 @@ impl Front {
             drop_privileges(&plan.main)?;
         }
         let stores = self.stores(&plan)?;
-        let runtime = Runtime::new(generation, plan, logs, stores, self.master.clone())?;
+        // A reload must not forgive those who asked too often.
+        let limits = Zones::new(&plan, self.current.as_deref().map(|current| &current.limits));
+        let runtime = Runtime::new(generation, plan, logs, stores, limits, self.master.clone())?;
         Ok((Arc::new(runtime), Arc::new(sockets)))
     }
 

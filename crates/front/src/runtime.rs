@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use net::store::Store;
 use plan::FrontPlan;
-use plan::front::{LocationId, LocationPlan, ServerId, ServerPlan, TypesId};
+use plan::front::{LimitsPlan, LocationId, LocationPlan, ServerId, ServerPlan, TypesId};
 use proto::control::FromFront;
 use proto::http1::RequestLimits;
 use route::{NameMap, Router};
@@ -17,6 +17,7 @@ use tls::Identity;
 use upstream::{AppChannels, PeerStates, Upstreams};
 
 use crate::call::secrecy;
+use crate::limit::Zones;
 use crate::log::LogFiles;
 use crate::process::MasterLine;
 use crate::secure::Tls;
@@ -35,6 +36,8 @@ pub struct Runtime {
     peers: Arc<PeerStates>,
     /// Cache zones, in the plan's order.
     pub stores: Vec<Arc<Store>>,
+    /// What limits count.
+    pub limits: Zones,
     /// Log files.
     pub logs: LogFiles,
     /// Who is told when the last request on it has ended.
@@ -51,6 +54,7 @@ impl Runtime {
         mut plan: FrontPlan,
         logs: Vec<OwnedFd>,
         stores: Vec<Arc<Store>>,
+        limits: Zones,
         master: Arc<MasterLine>,
     ) -> Result<Runtime, String> {
         check(&plan)?;
@@ -58,7 +62,7 @@ impl Runtime {
         let tls = Tls::take(&mut plan)?;
         let peers = PeerStates::new(&plan);
         let logs = LogFiles::new(logs);
-        Ok(Runtime { generation, plan, router, tls, peers, stores, logs, master })
+        Ok(Runtime { generation, plan, router, tls, peers, stores, limits, logs, master })
     }
 }
 
@@ -83,13 +87,25 @@ fn check(plan: &FrontPlan) -> Result<(), String> {
         .listens
         .iter()
         .all(|listen| server(listen.default_server) && listen.servers.iter().all(|id| server(*id)));
-    let limits = plan.locations.iter().filter_map(|location| location.limit_except.as_ref());
-    let limits = limits.map(|limit| limit.location).all(location);
-    if servers && listens && limits && !plan.locations.is_empty() && !plan.servers.is_empty() {
+    let excepted = plan.locations.iter().filter_map(|location| location.limit_except.as_ref());
+    let excepted = excepted.map(|limit| limit.location).all(location);
+    let mut limits = plan.locations.iter().filter_map(|location| location.limits.as_deref());
+    let zones = limits.all(|limits| zones_exist(limits, plan));
+    let some = !plan.locations.is_empty() && !plan.servers.is_empty();
+    if servers && listens && excepted && zones && some {
         Ok(())
     } else {
-        Err("the plan names a server or location that it does not have".to_owned())
+        Err("the plan names a server, location or zone that it does not have".to_owned())
     }
+}
+
+fn zones_exist(limits: &LimitsPlan, plan: &FrontPlan) -> bool {
+    let requests = limits.requests.iter().flat_map(|requests| &requests.limits);
+    let connections = limits.connections.iter().flat_map(|connections| &connections.limits);
+    let mut requests = requests.map(|limit| limit.zone.0 as usize);
+    let mut connections = connections.map(|limit| limit.zone.0 as usize);
+    requests.all(|zone| zone < plan.limit_req_zones.len())
+        && connections.all(|zone| zone < plan.limit_conn_zones.len())
 }
 
 /// A configuration as one thread uses it. What is copied here from the plan spares the threads

@@ -13,6 +13,7 @@ use route::Values;
 
 use crate::content::paths;
 use crate::exchange::{Exchange, NESTING_CYCLE, NESTING_MAX};
+use crate::limit::Verdict;
 use crate::real_ip;
 use crate::response::{PRODUCT, decimal};
 
@@ -177,6 +178,14 @@ impl Exchange {
             Variable::Status => {
                 let _ = write!(out, "{:03}", self.sent.status);
                 Some(true)
+            }
+            Variable::LimitReqStatus => {
+                let verdict = self.limited.as_ref().and_then(|limited| limited.requests);
+                put_option(out, verdict.map(Verdict::text))
+            }
+            Variable::LimitConnStatus => {
+                let verdict = self.limited.as_ref().and_then(|limited| limited.connections);
+                put_option(out, verdict.map(Verdict::text))
             }
             Variable::BodyBytesSent => put_number(out, self.sent.body_bytes),
             Variable::BytesSent => put_number(out, self.sent.bytes),

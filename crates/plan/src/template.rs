@@ -105,6 +105,8 @@ pub enum Variable {
     DocumentRoot,
     RealpathRoot,
     LimitRate,
+    LimitReqStatus,
+    LimitConnStatus,
     // The response.
     Status,
     BodyBytesSent,

@@ -129,6 +129,7 @@ fn location(plan: &AppPlan) -> LocationPlan {
         real_ip: None,
         limit_except: None,
         sub_filter: None,
+        limits: None,
         access: Vec::new(),
         auth: None,
         try_files: Vec::new(),

@@ -52,8 +52,6 @@ const WITHOUT: &[&str] = &[
     "http_empty_gif",
     "http_fastcgi",
     "http_grpc",
-    "http_limit_conn",
-    "http_limit_req",
     "http_memcached",
     "http_mirror",
     "http_referer",

@@ -37,6 +37,10 @@ fn cache_path(_: &mut Level, call: &mut Call<'_, '_>) -> Outcome {
     if call.run.caches.iter().any(|other| other.name == zone.name) {
         return Err(Fault::Says(0, format!("duplicate zone \"{}\"", zone.name)));
     }
+    if call.run.limit_zones().any(|limit| limit.name == zone.name) {
+        let message = super::limit::different_use(&zone.name);
+        return Err(Fault::Hinted(0, message, "take another name".to_owned()));
+    }
     call.run.caches.push(zone);
     Ok(())
 }

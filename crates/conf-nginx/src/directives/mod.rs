@@ -13,6 +13,7 @@ pub(crate) mod geo;
 mod gzip;
 mod headers;
 mod http;
+pub(crate) mod limit;
 pub(crate) mod limit_except;
 pub(crate) mod listen;
 mod log;
@@ -52,6 +53,7 @@ const TABLES: &[&[Row]] = &[
     split_clients::ROWS,
     auth::ROWS,
     real_ip::ROWS,
+    limit::ROWS,
     log::ROWS,
     gzip::ROWS,
     sub_filter::ROWS,

@@ -83,6 +83,7 @@ impl Builder<'_, '_> {
         };
         let body = self.body(core);
         let auth = self.auth(level);
+        let limits = self.limits(&level.limits);
         LocationPlan {
             name: level.own.site.name().to_owned(),
             handler: Handler::Static,
@@ -90,6 +91,7 @@ impl Builder<'_, '_> {
             limit_except: None,
             rewrite: Vec::new(),
             real_ip: real_ip(&level.real_ip).map(Box::new),
+            limits,
             access: core.access.clone().unwrap_or_default(),
             auth,
             try_files: Vec::new(),

@@ -96,12 +96,12 @@ impl<'c> Call<'c, '_> {
         Ok((number, size))
     }
 
-    /// One of a few words.
+    /// One of a few words, in either case.
     pub fn choice<T: Clone>(&self, slot: &mut Option<T>, choices: &[(&str, T)]) -> Outcome {
         if slot.is_some() {
             return Err(DUPLICATE);
         }
-        let found = choices.iter().find(|(name, _)| *name == self.arg(0));
+        let found = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(self.arg(0)));
         match found {
             Some((_, value)) => self.once(slot, value.clone()),
             None => Err(self.bad_word(1, choices.iter().map(|(name, _)| *name))),

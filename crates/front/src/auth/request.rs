@@ -34,8 +34,8 @@ pub async fn check(
         match next {
             Next::Respond(response) => break response,
             Next::Close => return Some(Verdict::Close),
-            // No access is checked for a question: this does not come.
-            Next::Admit => return Some(Verdict::Failed(500)),
+            // No limit and no access is checked for a question: this does not come.
+            Next::Admit | Next::Wait(_) => return Some(Verdict::Failed(500)),
             Next::Call => {
                 let outcome = crate::call::call(wire, &mut question).await?;
                 next = phases::settle(&mut question, outcome);

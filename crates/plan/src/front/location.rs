@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::rewrite::{AccessRule, RewriteStep, TryFile};
-use super::{AccessLog, AuthPlan, ErrorLog, LocationId, RealIpPlan, TypesId, UpstreamCall};
+use super::{
+    AccessLog, AuthPlan, ErrorLog, LimitsPlan, LocationId, RealIpPlan, TypesId, UpstreamCall,
+};
 use crate::Template;
 
 /// One location, all levels merged.
@@ -24,6 +26,8 @@ pub struct LocationPlan {
     pub rewrite: Vec<RewriteStep>,
     /// Whose word about the client's address is taken; `None` is nobody's.
     pub real_ip: Option<Box<RealIpPlan>>,
+    /// How many requests and connections a key may have; `None` is any number.
+    pub limits: Option<Box<LimitsPlan>>,
     /// `allow` and `deny`, first match wins.
     pub access: Vec<AccessRule>,
     /// Checks beside `access`; `None` if there are no others.

@@ -5,13 +5,14 @@
 //! [`LocationPlan`] is complete in itself.
 //!
 //! Rooms: [`http`] (servers and listening), [`location`], [`upstream`] (`proxy_pass`,
-//! `uwsgi_pass`), [`auth`], [`cache`], [`geo`], [`log`], [`real_ip`], [`rewrite`], [`tls`].
+//! `uwsgi_pass`), [`auth`], [`cache`], [`geo`], [`limit`], [`log`], [`real_ip`], [`rewrite`], [`tls`].
 
 pub mod auth;
 pub mod cache;
 pub mod geo;
 mod header_names;
 pub mod http;
+pub mod limit;
 pub mod location;
 pub mod log;
 pub mod real_ip;
@@ -29,6 +30,7 @@ pub use cache::{CacheUse, CacheZone};
 pub use geo::GeoPlan;
 pub use header_names::HeaderNames;
 pub use http::{ListenPlan, LocationTree, ServerName, ServerPlan};
+pub use limit::{LimitZone, LimitsPlan};
 pub use location::{Handler, LocationPlan};
 pub use log::{AccessLog, ErrorLog, LogFormat, LogLevel, LogTarget};
 pub use real_ip::RealIpPlan;
@@ -52,6 +54,12 @@ pub struct PeerTlsId(pub u32);
 /// Index into [`FrontPlan::caches`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CacheId(pub u32);
+/// Index into [`FrontPlan::limit_req_zones`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LimitReqZoneId(pub u32);
+/// Index into [`FrontPlan::limit_conn_zones`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct LimitConnZoneId(pub u32);
 /// Index into [`FrontPlan::log_files`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LogFileId(pub u32);
@@ -80,6 +88,10 @@ pub struct FrontPlan {
     pub upstream_tls: Vec<PeerTlsPlan>,
     /// Cache zones.
     pub caches: Vec<CacheZone>,
+    /// `limit_req_zone`s.
+    pub limit_req_zones: Vec<LimitZone>,
+    /// `limit_conn_zone`s.
+    pub limit_conn_zones: Vec<LimitZone>,
     /// Log files, each once; the master opens them and hands the descriptors over in this order.
     pub log_files: Vec<PathBuf>,
     /// Access log formats.

@@ -12,19 +12,22 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use crate::key::Hash;
+/// What entries are found by: 128 bits that differ where the keys do. Whoever chooses the keys may
+/// know the hashes: entries are spread by a secret as well.
+pub type Hash = [u8; 16];
 
 /// The number of no entry.
 const NOBODY: u32 = u32::MAX;
 
 /// Entries that one table may have: half of what its numbers could tell apart.
-pub(crate) const ENTRIES_MAX: usize = (NOBODY / 2) as usize;
+pub const ENTRIES_MAX: usize = (NOBODY / 2) as usize;
 
 /// Buckets of an empty table; a power of two, as it always is.
 const BUCKETS_MIN: usize = 16;
 
+/// Values by hash, from the one renewed least recently to the newest.
 #[derive(Debug)]
-pub(super) struct Entries<V> {
+pub struct Entries<V> {
     /// Never shrinks: what is vacant is used again.
     table: Vec<Entry<V>>,
     /// The first entry of each chain. Invariant: at least twice as many as entries in use, so that
@@ -202,7 +205,7 @@ impl<V> Entries<V> {
     }
 }
 
-/// Spreads hashes over buckets. They are MD5 already, but of keys that clients choose: who tries
+/// Spreads hashes over buckets. They are spread already, but of keys that clients choose: who tries
 /// enough keys finds many whose hashes agree in any bits that are known beforehand. Two words that
 /// nobody outside knows go into the product, so there are no such bits.
 #[derive(Debug)]
@@ -216,9 +219,10 @@ impl Mix {
         Mix { secrets: [random.hash_one(0), random.hash_one(1)] }
     }
 
+    #[inline]
     fn of(&self, hash: Hash) -> u64 {
         let [first, second] = self.secrets;
-        let both = u128::from_le_bytes(hash.0);
+        let both = u128::from_le_bytes(hash);
         let product = u128::from(both as u64 ^ first) * u128::from((both >> 64) as u64 ^ second);
         product as u64 ^ (product >> 64) as u64
     }
@@ -226,12 +230,11 @@ impl Mix {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entries, NOBODY};
-    use crate::Hash;
+    use super::{Entries, Hash, NOBODY};
 
     /// Hashes that agree in all but a few bits, as an attacker would choose them.
     fn alike(number: u32) -> Hash {
-        Hash((u128::from(number) << 64).to_le_bytes())
+        (u128::from(number) << 64).to_le_bytes()
     }
 
     #[test]
