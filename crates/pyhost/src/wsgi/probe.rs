@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use plan::app::{AppLimits, AppLogPlan, AppPlan, ProcessPlan, PythonPlan};
+use plan::app::{AppLimits, AppLogPlan, AppPlan, ProcessPlan, PythonPlan, WatchPlan};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
@@ -110,7 +110,7 @@ fn whole_plan(changes: &str) -> PyResult<AppPlan> {
         "manage_script_name": false, "need_app": false, "lazy_apps": false, "master": true,
         "sockets": [], "http": [], "processes": 1, "threads": 1,
         "limits": AppLimits::default(), "process": ProcessPlan::default(),
-        "log": AppLogPlan::default(), "static_maps": [], "options": [],
+        "log": AppLogPlan::default(), "static_maps": [], "watch": WatchPlan::default(), "options": [],
     });
     let changes: serde_json::Value = serde_json::from_str(changes).map_err(explain)?;
     for (name, value) in changes.as_object().into_iter().flatten() {
