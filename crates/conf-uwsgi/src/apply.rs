@@ -26,10 +26,17 @@ pub fn expand_all(collector: &mut Collector<'_>) {
         let Some(option) = collector.given.get_mut(index) else { continue };
         option.value = value;
         let (at, acts) = (option.value_at, acts(option));
+        let for_later = |gap: &Gap| is_template(option) && matches!(gap, Gap::OptionNotGiven(_));
+        let gaps: Vec<Gap> = gaps.into_iter().filter(|gap| !for_later(gap)).collect();
         for gap in gaps {
             tell_gap(collector, gap, at, acts, &names);
         }
     }
+}
+
+fn is_template(option: &Given) -> bool {
+    let meaning = option.entry.map(|entry| entry.meaning);
+    matches!(meaning, Some(Meaning::Effect(Effect::Template(_))))
 }
 
 /// Whether a gap in its value can hurt: commands of options that do nothing may hold `$( )`.
@@ -136,7 +143,7 @@ fn apply(
             }
             set(draft, number)
         }
-        Effect::Word(set) | Effect::Text(set) => {
+        Effect::Word(set) | Effect::Text(set) | Effect::Template(set) => {
             if value.is_empty()
                 && option.key != "http-keepalive"
                 && !option.key.starts_with("chmod")
@@ -155,7 +162,8 @@ fn apply(
 /// The value without what surely was not meant to be part of it.
 fn cleaned(collector: &mut Collector<'_>, option: &Given, effect: &Effect) -> String {
     let mut value = option.value.clone();
-    if option.origin != Origin::File {
+    // In a template anything may be meant.
+    if option.origin != Origin::File || matches!(effect, Effect::Template(_)) {
         return value;
     }
     if let Some(at) = values::trailing_comment(&value) {

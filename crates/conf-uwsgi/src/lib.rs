@@ -25,6 +25,7 @@ mod context;
 mod draft;
 mod expand;
 mod files;
+mod log_format;
 mod lower;
 mod magic;
 mod reference;

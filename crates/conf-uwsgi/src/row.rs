@@ -68,6 +68,8 @@ pub enum Effect {
     Word(TextEffect),
     /// A free text or path.
     Text(TextEffect),
+    /// The same, in which a `%(name)` that names no option is for later; quotes and ` #` belong to it.
+    Template(TextEffect),
     /// Acts while the configuration is being read.
     Immediate(Immediate),
     /// Turns the run into something else than serving.

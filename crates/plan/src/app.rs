@@ -200,6 +200,61 @@ pub struct AppLogPlan {
     pub file: Option<PathBuf>,
     /// Opened after privileges are dropped (`logto2`).
     pub file_after_drop: bool,
+    /// The line of a request (`log-format`); `None` is uWSGI's default one.
+    pub format: Option<LogFormat>,
+}
+
+/// The line of a request, piece by piece.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogFormat {
+    /// In order.
+    pub pieces: Vec<LogPiece>,
+    /// The line is JSON: what requests bring into it is escaped, so that it stays that.
+    pub is_json: bool,
+}
+
+/// A piece of a request's line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogPiece {
+    /// As it stands.
+    Text(String),
+    /// A fact.
+    Fact(LogFact),
+    /// A CGI variable.
+    Variable(String),
+    /// What the app has set by that name (`uwsgi.set_logvar`).
+    Own(String),
+}
+
+/// Facts of a request that its line can tell, by the name that `log-format` has for them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub enum LogFact {
+    Status,
+    Rsize,
+    Hsize,
+    Size,
+    Cl,
+    Micros,
+    Msecs,
+    Secs,
+    Tmicros,
+    Tmsecs,
+    Time,
+    Ltime,
+    Ctime,
+    Pid,
+    Wid,
+    Switches,
+    Vars,
+    Pktsize,
+    Core,
+    Headers,
+    Modifier,
+    Vsz,
+    Rss,
+    VszMebibytes,
+    RssMebibytes,
 }
 
 /// `static-map`: a URI prefix served from a directory or file.

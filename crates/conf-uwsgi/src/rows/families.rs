@@ -402,17 +402,17 @@ pub const FAMILIES: &[Family] = &[
         valued: "log-big log-ioerror log-sendfile log-slow",
     },
     Family {
-        title: "Log formats and engines",
+        title: "Log engines",
         answer: Answer::Missing(
-            "the request line has uWSGI's default form and all lines go to one place; let the front write access logs",
+            "all lines go to one place, and `log-format` is all there is to say about them; let the front write access logs",
         ),
         flags: "\
             log-format-strftime log-micros log-x-forwarded-for logfile-chown logformat-strftime \
             notfound-log rsyslog-split-messages",
         optional: "log-date log-prefix log-syslog logdate",
         valued: "\
-            log-backupname log-drain log-encoder log-filter log-format log-maxsize \
-            log-req-encoder log-req-route log-route log-socket logfile-chmod logformat logger \
+            log-backupname log-drain log-encoder log-filter log-maxsize \
+            log-req-encoder log-req-route log-route log-socket logfile-chmod logger \
             logger-req profiler req-logger rsyslog-packet-size worker-log-encoder \
             worker-log-req-encoder worker-logger worker-logger-req",
     },

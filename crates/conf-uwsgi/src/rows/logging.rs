@@ -1,7 +1,8 @@
 //! Where log lines go and which are written.
 
 use super::process::log_file;
-use crate::row::{Effect, Row, Takes};
+use crate::log_format;
+use crate::row::{Effect, Fault, Row, Takes};
 
 /// The rows.
 pub const ROWS: &[Row] = &[
@@ -32,6 +33,24 @@ pub const ROWS: &[Row] = &[
             draft.log_file = Some(text.to_owned());
             draft.plan.log.file_after_drop = true;
             log_file(text)
+        }),
+    },
+    Row {
+        names: &["log-format", "logformat"],
+        short: None,
+        takes: Takes::Value,
+        doc: "the line of a request: `%(uri)`, `%(status)`, `%(msecs)`, `%(var.HTTP_X_A)` and so on; values are \
+              escaped as JSON wants it if the line begins with `{`",
+        effect: Effect::Template(|draft, text| {
+            let (format, unknown) = log_format::parse(text);
+            draft.plan.log.format = Some(format);
+            match unknown.first() {
+                None => Ok(()),
+                Some(name) => Err(Fault::warning(
+                    format!("nothing is known as `%({name})`: the line has `-` there"),
+                    "it is filled in for requests that set it by `uwsgi.set_logvar`",
+                )),
+            }
         }),
     },
 ];

@@ -98,7 +98,7 @@ pub fn take_off(flight: &Mutex<Flight>, client: Client, limit: Duration, vars: &
     flight.client = client;
     flight.begun = false;
     flight.expired = false;
-    flight.started = log::wall_seconds();
+    flight.started = log::since_1970().as_secs();
     flight.line.clear();
     let (mut address, mut method, mut uri) = (&[][..], &[][..], &[][..]);
     for (name, value) in proto::uwsgi::vars(vars).flatten() {

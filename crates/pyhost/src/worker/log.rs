@@ -1,4 +1,7 @@
-//! Lines on standard error: notes, and one line per request in uWSGI's default format.
+//! Lines on standard error: notes, and one line per request in uWSGI's default format or
+//! ([`format`]) in the one of `log-format`.
+
+mod format;
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -7,8 +10,14 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use crate::exchange::Served;
 
+pub use self::format::formatted;
+
 /// Longest request line; uWSGI's limit as well.
 const LINE_BYTES_MAX: usize = 4096;
+
+/// As ctime(3) names them.
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// Facts of a served request that the line shows beside [`Served`].
 pub struct Entry<'a> {
@@ -16,23 +25,25 @@ pub struct Entry<'a> {
     pub vars: &'a [u8],
     /// What became of it.
     pub served: &'a Served,
+    /// The worker's number.
+    pub worker: u32,
     /// Requests this worker has served, this one included.
     pub worker_requests: u64,
     /// The same of all workers.
     pub total_requests: u64,
-    /// How long it took, in ms.
-    pub elapsed_ms: u64,
+    /// How long it took.
+    pub elapsed: Duration,
     /// How many times the app was asked for more.
     pub switches: u32,
     /// Number of the request thread.
     pub core: u32,
-    /// Seconds since 1970 when it began.
-    pub started: u64,
+    /// Since 1970, when it began.
+    pub started: Duration,
 }
 
 /// Writes a note, prefixed with the time as uWSGI's own messages about requests are.
 pub fn note(text: &str) {
-    let seconds = wall_seconds();
+    let seconds = since_1970().as_secs();
     let mut line = with_ctime(seconds, |time| format!("{time} - "));
     // Text from a client must not be able to forge a line.
     line.extend(text.chars().map(|c| if c.is_control() { '?' } else { c }));
@@ -59,15 +70,9 @@ pub fn replace(file: Option<OwnedFd>) {
     }
 }
 
-/// Seconds since 1970.
-pub fn wall_seconds() -> u64 {
-    wall_seconds_before(0)
-}
-
-/// Seconds since 1970 as they were so many ms ago.
-pub fn wall_seconds_before(ms: u64) -> u64 {
-    let now = sys::clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default();
-    now.saturating_sub(Duration::from_millis(ms)).as_secs()
+/// The time of day.
+pub fn since_1970() -> Duration {
+    sys::clock::wall().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Writes the line of a request. `out` is a buffer to build it in.
@@ -93,6 +98,11 @@ pub fn request(out: &mut Vec<u8>, entry: &Entry<'_>) {
         out.clear();
         push_line(out, entry, &facts);
     }
+    end_line(out);
+}
+
+/// Ends the line of a request and writes it.
+fn end_line(out: &mut Vec<u8>) {
     for byte in out.iter_mut() {
         // Values from a packet may hold anything: one request, one line.
         if byte.is_ascii_control() {
@@ -128,7 +138,7 @@ fn push_line(out: &mut Vec<u8>, entry: &Entry<'_>, facts: &Facts<'_>) {
     out.extend_from_slice(facts.user);
     let bytes = entry.vars.len();
     let _ = write!(out, ") {{{} vars in {bytes} bytes}} [", facts.count);
-    with_ctime(entry.started, |time| out.extend_from_slice(time.as_bytes()));
+    with_ctime(entry.started.as_secs(), |time| out.extend_from_slice(time.as_bytes()));
     out.extend_from_slice(b"] ");
     out.extend_from_slice(facts.method);
     out.push(b' ');
@@ -137,7 +147,8 @@ fn push_line(out: &mut Vec<u8>, entry: &Entry<'_>, facts: &Facts<'_>) {
     let _ = write!(
         out,
         " => generated {} bytes in {} msecs{via}(",
-        served.body_bytes, entry.elapsed_ms
+        served.body_bytes,
+        entry.elapsed.as_millis()
     );
     out.extend_from_slice(facts.protocol);
     let _ = write!(
@@ -163,8 +174,6 @@ fn with_ctime<T>(seconds: u64, with: impl FnOnce(&str) -> T) -> T {
 
 fn ctime(seconds: u64) -> String {
     const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let time = sys::clock::local(UNIX_EPOCH + Duration::from_secs(seconds));
     let day = DAYS.get(usize::from(time.weekday)).unwrap_or(&"???");
     let month = MONTHS.get(usize::from(time.month).wrapping_sub(1)).unwrap_or(&"???");

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use sys::clock::{monotonic_ms, monotonic_ns};
@@ -21,7 +22,7 @@ use super::statics;
 use super::table::{CONNECTION_BIT, NEVER};
 use super::{CONTROL, FIRST_LISTENER, FIRST_REPLY, QUEUE, WAKE, Worker};
 use crate::exchange::{Request, Served};
-use crate::wsgi::{self, Own};
+use crate::wsgi::{self, Own, uwsgi_module};
 use plan::app::Protocol;
 use proto::channel::REQUEST_BYTES_MAX;
 
@@ -570,7 +571,7 @@ impl Thread<'_> {
         if let Some(flight) = flight {
             harakiri::land(flight);
         }
-        let entry = Facts { vars: &vars, served: &served, pieces, began_ms };
+        let entry = Facts { vars: &vars, served: &served, pieces, began_ns };
         self.note_request(&entry);
         self.scratch.recycle(vars);
         connection.conclude(after, ended_ns / 1_000_000, &mut self.scratch, &worker.settings)
@@ -578,7 +579,8 @@ impl Thread<'_> {
 
     fn serve_channel(&mut self, py: Python<'_>, request: ChannelRequest) {
         let worker = self.worker;
-        let began_ms = monotonic_ms();
+        let began_ns = monotonic_ns();
+        let began_ms = began_ns / 1_000_000;
         let id = request.header.id;
         let room = std::mem::take(&mut self.room);
         let vars = room.get(request.vars).unwrap_or(&[]);
@@ -613,7 +615,7 @@ impl Thread<'_> {
             harakiri::land(flight);
         }
         self.score(0, 0);
-        let entry = Facts { vars, served: &served, pieces, began_ms };
+        let entry = Facts { vars, served: &served, pieces, began_ns };
         self.note_request(&entry);
         self.room = room;
         if front_gone {
@@ -636,21 +638,25 @@ impl Thread<'_> {
     fn note_request(&mut self, facts: &Facts<'_>) {
         let worker = self.worker;
         let worker_requests = worker.count_request(self.core);
-        if !worker.plan.log.requests {
-            return;
+        if worker.plan.log.requests {
+            let elapsed = Duration::from_nanos(monotonic_ns().saturating_sub(facts.began_ns));
+            let entry = log::Entry {
+                vars: facts.vars,
+                served: facts.served,
+                worker: worker.number,
+                worker_requests,
+                total_requests: worker.total_requests(),
+                elapsed,
+                switches: facts.pieces,
+                core: self.core,
+                started: log::since_1970().saturating_sub(elapsed),
+            };
+            match &worker.plan.log.format {
+                None => log::request(&mut self.buffer, &entry),
+                Some(format) => log::formatted(&mut self.buffer, format, &entry),
+            }
         }
-        let elapsed_ms = monotonic_ms().saturating_sub(facts.began_ms);
-        let entry = log::Entry {
-            vars: facts.vars,
-            served: facts.served,
-            worker_requests,
-            total_requests: worker.total_requests(),
-            elapsed_ms,
-            switches: facts.pieces,
-            core: self.core,
-            started: log::wall_seconds_before(elapsed_ms),
-        };
-        log::request(&mut self.buffer, &entry);
+        uwsgi_module::forget_log_variables();
     }
 }
 
@@ -659,7 +665,7 @@ struct Facts<'a> {
     vars: &'a [u8],
     served: &'a Served,
     pieces: u32,
-    began_ms: u64,
+    began_ns: u64,
 }
 
 fn is_head(vars: &[u8]) -> bool {

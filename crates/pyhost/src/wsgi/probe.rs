@@ -34,6 +34,7 @@ impl Probe {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let mut own = idle().pop().unwrap_or_else(|| Own::new(0));
         let served = serve(py, &self.app, &mut own, request, responder);
+        uwsgi_module::forget_log_variables();
         idle().push(own);
         served
     }

@@ -50,7 +50,6 @@ pub fn serve(
     };
     let (mut served, is_shared) = tools.exchange.get().close(py, &tools.start_response);
     served.raised = raised;
-    uwsgi_module::forget_log_variables();
     own.take_back(py, tools, is_shared);
     served
 }

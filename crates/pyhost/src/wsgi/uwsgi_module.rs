@@ -138,8 +138,16 @@ fn get_logvar<'py>(name: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyByt
     }))
 }
 
-/// Forgets what this thread's request set.
-pub(super) fn forget_log_variables() {
+/// Hands the value of a variable of this request's log line to `with`, if it is set.
+pub fn with_log_variable(wanted: &str, with: impl FnOnce(&[u8])) -> bool {
+    LOG_VARIABLES.with_borrow(|variables| {
+        let found = variables.iter().find(|(known, _)| known == wanted.as_bytes());
+        found.map(|(_, value)| with(value)).is_some()
+    })
+}
+
+/// Forgets what this thread's request set; its line has been written.
+pub fn forget_log_variables() {
     LOG_VARIABLES.with_borrow_mut(Vec::clear);
 }
 
