@@ -42,20 +42,29 @@ pub fn run(arguments: &[OsString]) -> i32 {
     }
 }
 
-/// Every problem in nginx's words, with our hint under it.
-fn print_lines(loaded: &Loaded, errors_only: bool) {
+/// Every problem in nginx's words, with our hint under it: lines without the last line's end.
+pub fn told(loaded: &Loaded, errors_only: bool) -> String {
     // Notices have no line of nginx's; all others have one each, in the same order.
     let spoken = loaded.problems.iter().filter(|problem| problem.severity >= Severity::Warning);
     let hints: Vec<Option<&String>> = spoken.map(|problem| problem.hint.as_ref()).collect();
     let matching = hints.len() == loaded.nginx_lines().len();
+    let mut lines = Vec::new();
     for (index, line) in loaded.nginx_lines().iter().enumerate() {
         if errors_only && (line.contains("[warn]") || line.contains("[notice]")) {
             continue;
         }
-        eprintln!("{line}");
+        lines.push(line.clone());
         if let Some(hint) = hints.get(index).copied().flatten().filter(|_| matching) {
-            eprintln!("  hint: {hint}");
+            lines.push(format!("  hint: {hint}"));
         }
+    }
+    lines.join("\n")
+}
+
+fn print_lines(loaded: &Loaded, errors_only: bool) {
+    let lines = told(loaded, errors_only);
+    if !lines.is_empty() {
+        eprintln!("{lines}");
     }
 }
 
@@ -158,11 +167,13 @@ fn serve(plan: FrontPlan, wanted: &LoadOptions) -> i32 {
 /// Every problem, a line each, without the program's name.
 pub fn reload(wanted: &LoadOptions) -> Result<FrontPlan, String> {
     let loaded = load(wanted);
-    let lines: Vec<&str> = loaded
-        .nginx_lines()
-        .iter()
-        .map(|line| line.strip_prefix("nginx: [emerg] ").unwrap_or(line))
-        .collect();
-    let text = lines.join("\n");
+    let text = for_log(&told(&loaded, false));
     loaded.plan.ok_or(text)
+}
+
+/// Problems as the error log has them: it puts the level before each line itself.
+pub fn for_log(lines: &str) -> String {
+    let lines = lines.lines().map(str::trim_start);
+    let bare = lines.map(|line| line.strip_prefix("nginx: [emerg] ").unwrap_or(line));
+    bare.collect::<Vec<_>>().join("\n")
 }

@@ -10,6 +10,7 @@ use plan::front::{LogFileId, LogTarget};
 use plan::{Address, AppPlan, FrontPlan};
 use supervise::{AppLaunch, FrontLaunch, Launch, PidFile, Place, Reloaded};
 
+use crate::front_command::{for_log, told};
 use crate::{app_command, http_front, join, words};
 
 /// Where a bare `propylon serve wsgi:app` listens.
@@ -200,7 +201,7 @@ fn read_site(site: &Path) -> Result<FrontPlan, String> {
         options.state_directory = private_directory()?;
     }
     let loaded = conf_nginx::load(&options);
-    let lines = loaded.nginx_lines().join("\n");
+    let lines = told(&loaded, false);
     match loaded.plan {
         Some(mut plan) => {
             if !lines.is_empty() {
@@ -280,7 +281,8 @@ fn reload(request: &Request) -> Reloaded {
             let app = read_app(request, false);
             let front = match (&request.site, &app) {
                 (Some(site), Ok(launch)) => {
-                    Some(read_site(site).map(|front| finish_site(front, &launch.plan)))
+                    let front = read_site(site).map_err(|lines| for_log(&lines));
+                    Some(front.map(|front| finish_site(front, &launch.plan)))
                 }
                 _ => None,
             };

@@ -90,7 +90,9 @@ impl Builder<'_, '_> {
             true => different_use(name),
             false => format!("zero size shared memory zone \"{name}\""),
         };
-        let at = self.late(at);
+        let late = self.late(at);
+        // Of a zone that nobody declares nginx names no place.
+        let at = if is_other { late } else { At { order: late.order, ..at } };
         self.run.hinted(at, message, &hint);
     }
 }
