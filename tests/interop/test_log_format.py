@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 
 import pytest
 from harness import client
@@ -89,3 +90,47 @@ def test_a_name_that_nothing_has_is_told_with_its_place(machine):
     wait_until(lambda: "rtime" in process.log(), what="the warning")
     assert "`%(uri)`" not in process.log()
     assert re.search(r"log\.ini:4:\d+: `log-format`: nothing is known as `%\(rtime\)`", process.log())
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_lines_of_requests_have_a_file_of_their_own(machine, maker):
+    port = free_port()
+    machine.write("app.py", APP)
+    machine.write(
+        "log.ini",
+        f"[uwsgi]\nhttp-socket = 127.0.0.1:{port}\nwsgi-file = app.py\nmaster = true\nlog-format = line:%(uri)\n"
+        f"logger = file:{machine.project}/app.log\nreq-logger = file:{machine.project}/requests.log\n",
+    )
+    process = machine.app(maker, "--ini", "log.ini").ready(port)
+    requests, rest = machine.project / "requests.log", machine.project / "app.log"
+    wait_until(lambda: b"hello" in client.get(port, "/first").body, what="the app")
+    wait_until(lambda: "line:/first" in requests.read_text(), what="the line")
+    assert "spawned uWSGI worker 1" in rest.read_text()
+    assert "line:" not in rest.read_text() + process.log() and "spawned" not in requests.read_text()
+
+
+def test_renamed_files_of_request_lines_are_left_at_usr1(machine):
+    """Without a file of the master's own, too."""
+    port = free_port()
+    machine.write("app.py", APP)
+    machine.write(
+        "log.ini",
+        f"[uwsgi]\nhttp-socket = 127.0.0.1:{port}\nwsgi-file = app.py\nmaster = true\nprocesses = 2\n"
+        f"req-logger = file:{machine.project}/requests.log\n",
+    )
+    process = machine.app("ours", "--ini", "log.ini").ready(port)
+    requests = machine.project / "requests.log"
+    wait_until(lambda: b"hello" in client.get(port, "/first").body, what="the app")
+    wait_until(lambda: "/first" in requests.read_text(), what="the line")
+    requests.rename(machine.project / "requests.log.1")
+    process.send(signal.SIGUSR1)
+    wait_until(requests.exists, what="the new file")
+    wait_until(lambda: (client.get(port, "/second"), "/second" in requests.read_text())[1], what="a line in it")
+    assert "/first" not in requests.read_text()
+
+
+def test_a_file_of_request_lines_that_cannot_be_is_told_at_the_start(machine):
+    machine.write("app.py", APP)
+    process = machine.app("ours", "--http-socket", ":0", "--wsgi-file", "app.py", "--req-logger", "file:/nowhere/requests.log")
+    assert process.wait() == 1
+    assert "cannot open the log `/nowhere/requests.log`: No such file or directory" in process.log()

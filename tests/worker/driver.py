@@ -57,7 +57,7 @@ def plan(**changes):
             "daemonize": None,
             "titles": {"auto": False, "all": None, "master": None, "prefix": None, "append": None},
         },
-        "log": {"requests": False, "file": None, "file_after_drop": False, "format": None},
+        "log": {"requests": False, "file": None, "file_after_drop": False, "requests_file": None, "format": None},
         "static_maps": [],
         "watch": {"reload": [], "reopen_logs": [], "sources": None, "ignored_modules": []},
         "options": [],

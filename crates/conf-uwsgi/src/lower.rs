@@ -35,6 +35,9 @@ pub fn lower(collector: &mut Collector<'_>, draft: &mut Draft) {
     for path in watch.reload.iter_mut().chain(&mut watch.reopen_logs) {
         *path = directory.join(&path);
     }
+    if let Some(path) = &draft.plan.log.requests_file {
+        draft.plan.log.requests_file = Some(directory.join(path));
+    }
     files(draft, &start);
 }
 

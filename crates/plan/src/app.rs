@@ -200,6 +200,8 @@ pub struct AppLogPlan {
     pub file: Option<PathBuf>,
     /// Opened after privileges are dropped (`logto2`).
     pub file_after_drop: bool,
+    /// File for the lines of requests alone (`req-logger`).
+    pub requests_file: Option<PathBuf>,
     /// The line of a request (`log-format`); `None` is uWSGI's default one.
     pub format: Option<LogFormat>,
 }

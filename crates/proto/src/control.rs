@@ -72,7 +72,8 @@ pub enum ToNursery {
         #[serde(default)]
         birth: u32,
     },
-    /// Log there from now on. Descriptor: what takes the place of standard output and error.
+    /// Log files have been renamed. Descriptor, if the master has a file of its own: what takes the place
+    /// of standard output and error.
     Log,
     /// No more workers will be asked for: exit.
     Stop,

@@ -404,17 +404,16 @@ pub const FAMILIES: &[Family] = &[
     Family {
         title: "Log engines",
         answer: Answer::Missing(
-            "all lines go to one place, and `log-format` is all there is to say about them; let the front write access logs",
+            "lines go where `logto` and `req-logger` say, in the form of `log-format`; let the front write access logs",
         ),
         flags: "\
             log-format-strftime log-micros log-x-forwarded-for logfile-chown logformat-strftime \
             notfound-log rsyslog-split-messages",
         optional: "log-date log-prefix log-syslog logdate",
         valued: "\
-            log-backupname log-drain log-encoder log-filter log-maxsize \
-            log-req-encoder log-req-route log-route log-socket logfile-chmod logger \
-            logger-req profiler req-logger rsyslog-packet-size worker-log-encoder \
-            worker-log-req-encoder worker-logger worker-logger-req",
+            log-backupname log-drain log-encoder log-filter log-maxsize log-req-encoder \
+            log-req-route log-route log-socket logfile-chmod profiler rsyslog-packet-size \
+            worker-log-encoder worker-log-req-encoder worker-logger worker-logger-req",
     },
     Family {
         title: "Log tuning without a meaning here",

@@ -1,5 +1,7 @@
 //! Where log lines go and which are written.
 
+use std::path::PathBuf;
+
 use super::process::log_file;
 use crate::log_format;
 use crate::row::{Effect, Fault, Row, Takes};
@@ -53,4 +55,69 @@ pub const ROWS: &[Row] = &[
             }
         }),
     },
+    Row {
+        names: &["logger"],
+        short: None,
+        takes: Takes::Value,
+        doc: "`file:PATH`: log to this file, as `logto` does; `stdio`: to standard error",
+        effect: Effect::Text(|draft, text| match Engine::of(text) {
+            Engine { name: Some(_), .. } => Err(unrouted(text)),
+            Engine { engine: "stdio", .. } => Ok(()),
+            Engine { engine: "file", argument: path, .. } if !path.is_empty() => {
+                match draft.log_file.replace(path.to_owned()) {
+                    Some(before) if before != path => Err(Fault::warning(
+                        format!("lines go to one file: to `{path}`, not to `{before}`"),
+                        "name one file only",
+                    )),
+                    _ => Ok(()),
+                }
+            }
+            _ => Err(elsewhere(text)),
+        }),
+    },
+    Row {
+        names: &["req-logger", "logger-req"],
+        short: None,
+        takes: Takes::Value,
+        doc: "`file:PATH`: the lines of requests go to this file, and nothing else does",
+        effect: Effect::Text(|draft, text| match Engine::of(text) {
+            Engine { engine: "stdio", .. } => Ok(()),
+            Engine { engine: "file", argument: path, .. } if !path.is_empty() => {
+                draft.plan.log.requests_file = Some(PathBuf::from(path));
+                Ok(())
+            }
+            _ => Err(elsewhere(text)),
+        }),
+    },
 ];
+
+/// `[NAME ]ENGINE[:ARGUMENT]`
+struct Engine<'a> {
+    /// For `log-route`.
+    name: Option<&'a str>,
+    engine: &'a str,
+    argument: &'a str,
+}
+
+impl Engine<'_> {
+    fn of(text: &str) -> Engine<'_> {
+        let named = text.split_once(' ').filter(|(name, _)| !name.contains(':'));
+        let (name, rest) = named.map_or((None, text), |(name, rest)| (Some(name), rest.trim()));
+        let (engine, argument) = rest.split_once(':').unwrap_or((rest, ""));
+        Engine { name, engine, argument }
+    }
+}
+
+fn elsewhere(text: &str) -> Fault {
+    Fault::warning(
+        format!("lines are not sent there: {text}"),
+        "they go to standard error, so to systemd's journal; or write `file:PATH`",
+    )
+}
+
+fn unrouted(text: &str) -> Fault {
+    Fault::warning(
+        format!("`log-route` is not here, so nothing is sent to a logger with a name: {text}"),
+        "leave the name out to send all lines there",
+    )
+}

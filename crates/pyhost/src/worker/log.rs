@@ -1,13 +1,17 @@
 //! Lines on standard error: notes, and one line per request in uWSGI's default format or
-//! ([`format`]) in the one of `log-format`.
+//! ([`mod@format`]) in the one of `log-format`.
 
 mod format;
 
 use std::cell::RefCell;
+use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::harakiri::lock;
 use crate::exchange::Served;
 
 pub use self::format::formatted;
@@ -57,15 +61,44 @@ pub fn write_line(bytes: &[u8]) {
     let _ = std::io::stderr().lock().write_all(bytes);
 }
 
-/// Puts the master's new log file in the place of standard output and error, for us, the app and what
-/// it starts.
+/// The file of request lines (`req-logger`).
+pub struct RequestLog {
+    path: PathBuf,
+    /// Locked for one line. `None`: it could not be opened, lines go to standard error.
+    file: Mutex<Option<File>>,
+}
+
+impl RequestLog {
+    /// Opens it; it is made if it is missing.
+    pub fn new(path: &Path) -> RequestLog {
+        let log = RequestLog { path: path.to_owned(), file: Mutex::new(None) };
+        log.reopen();
+        log
+    }
+
+    /// Goes on in the file that has the name now. The old one is better than none.
+    pub fn reopen(&self) {
+        match sys::files::open_log(&self.path) {
+            Ok(file) => *lock(&self.file) = Some(file),
+            Err(error) => note(&format!("cannot open `{}`: {error}", self.path.display())),
+        }
+    }
+
+    fn write(&self, line: &[u8]) {
+        match &mut *lock(&self.file) {
+            // Nothing can be done about a log that cannot be written.
+            Some(file) => drop(file.write_all(line)),
+            None => write_line(line),
+        }
+    }
+}
+
+/// Puts the master's new log file, if it has one, in the place of standard output and error, for us, the
+/// app and what it starts.
 pub fn replace(file: Option<OwnedFd>) {
-    let replaced = match file {
-        Some(file) => sys::process::replace_standard(&file, &[1, 2]),
-        None => Err(std::io::Error::other("its descriptor is missing")),
-    };
+    let Some(file) = file else { return };
     // The old file is better than none.
-    if let Err(error) = replaced {
+    if let Err(error) = sys::process::replace_standard(&file, &[1, 2]) {
         note(&format!("cannot go on in the new log file: {error}"));
     }
 }
@@ -76,7 +109,7 @@ pub fn since_1970() -> Duration {
 }
 
 /// Writes the line of a request. `out` is a buffer to build it in.
-pub fn request(out: &mut Vec<u8>, entry: &Entry<'_>) {
+pub fn request(out: &mut Vec<u8>, entry: &Entry<'_>, to: Option<&RequestLog>) {
     let mut facts = Facts::default();
     for (name, value) in proto::uwsgi::vars(entry.vars).flatten() {
         // uWSGI counts names and values.
@@ -98,11 +131,11 @@ pub fn request(out: &mut Vec<u8>, entry: &Entry<'_>) {
         out.clear();
         push_line(out, entry, &facts);
     }
-    end_line(out);
+    end_line(out, to);
 }
 
 /// Ends the line of a request and writes it.
-fn end_line(out: &mut Vec<u8>) {
+fn end_line(out: &mut Vec<u8>, to: Option<&RequestLog>) {
     for byte in out.iter_mut() {
         // Values from a packet may hold anything: one request, one line.
         if byte.is_ascii_control() {
@@ -110,7 +143,10 @@ fn end_line(out: &mut Vec<u8>) {
         }
     }
     out.push(b'\n');
-    write_line(out);
+    match to {
+        Some(log) => log.write(out),
+        None => write_line(out),
+    }
 }
 
 #[derive(Default)]

@@ -55,6 +55,7 @@ use sys::memory::SharedWords;
 use self::harakiri::{Client, Flight, lock};
 use self::lead::Lead;
 pub use self::listen::Listener;
+use self::log::RequestLog;
 pub use self::log::{note, replace as replace_log, write_line};
 pub use self::mail::Mail;
 use self::memory::MemoryLimits;
@@ -127,6 +128,7 @@ pub struct Worker {
     requests: AtomicU64,
     requests_max: u64,
     memory_limits: Option<MemoryLimits>,
+    request_log: Option<RequestLog>,
     life_end_ms: u64,
     recycle_asked: AtomicBool,
     quiescing: AtomicBool,
@@ -217,6 +219,7 @@ impl Worker {
             requests: AtomicU64::new(0),
             requests_max: limits.max_requests.map_or(u64::MAX, jittered),
             memory_limits: MemoryLimits::new(limits),
+            request_log: plan.log.requests_file.as_deref().map(RequestLog::new),
             life_end_ms: life.map_or(NEVER, |life| monotonic_ms().saturating_add(life)),
             recycle_asked: AtomicBool::new(false),
             quiescing: AtomicBool::new(false),
@@ -258,7 +261,12 @@ impl Worker {
                 Ok(count) if count > 0 => {
                     match control::decode::<ToWorker>(room.get(..count).unwrap_or(&[])) {
                         Ok(ToWorker::Quiesce) => self.quiesce(),
-                        Ok(ToWorker::Log) => log::replace(fds.pop()),
+                        Ok(ToWorker::Log) => {
+                            log::replace(fds.pop());
+                            if let Some(log) = &self.request_log {
+                                log.reopen();
+                            }
+                        }
                         Err(error) => log::note(&format!("the master sent no order: {error}")),
                     }
                 }

@@ -651,9 +651,10 @@ impl Thread<'_> {
                 core: self.core,
                 started: log::since_1970().saturating_sub(elapsed),
             };
+            let to = worker.request_log.as_ref();
             match &worker.plan.log.format {
-                None => log::request(&mut self.buffer, &entry),
-                Some(format) => log::formatted(&mut self.buffer, format, &entry),
+                None => log::request(&mut self.buffer, &entry, to),
+                Some(format) => log::formatted(&mut self.buffer, format, &entry, to),
             }
         }
         uwsgi_module::forget_log_variables();

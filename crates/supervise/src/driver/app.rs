@@ -321,13 +321,15 @@ impl AppSide {
         std::mem::take(&mut self.sources)
     }
 
-    /// Tells all of them where to log from now on. One that cannot hear goes on in the old file.
-    pub fn log_to(&self, file: BorrowedFd<'_>) {
+    /// Tells all of them to go on in new log files; `file` is the master's, if it has one. Who cannot
+    /// hear goes on in the old ones.
+    pub fn reopen_logs(&self, file: Option<BorrowedFd<'_>>) {
+        let file = file.as_slice();
         for nursery in self.generations.values().filter_map(|one| one.nursery.as_ref()) {
-            drop(nursery.control.send(&ToNursery::Log, &[file]));
+            drop(nursery.control.send(&ToNursery::Log, file));
         }
         for worker in self.workers.values() {
-            drop(worker.control.send(&ToWorker::Log, &[file]));
+            drop(worker.control.send(&ToWorker::Log, file));
         }
     }
 

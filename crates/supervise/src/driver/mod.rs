@@ -291,16 +291,15 @@ impl Master<'_> {
             front.log.line(LogLevel::Notice, "reopening logs");
             front.reopen_logs();
         }
-        if let Some(path) = &self.log_file {
-            match settle::redirect(path, &[1, 2]) {
-                Ok(file) => {
-                    if let Some(app) = &self.app {
-                        app.log_to(file.as_fd());
-                    }
-                }
-                // The old file is better than none.
-                Err(error) => app_line(&format!("cannot reopen `{}`: {error}", path.display())),
-            }
+        let file = self.log_file.as_ref().map(|path| {
+            // The old file is better than none.
+            settle::redirect(path, &[1, 2]).inspect_err(|error| {
+                app_line(&format!("cannot reopen `{}`: {error}", path.display()));
+            })
+        });
+        if let Some(app) = &self.app {
+            let file = file.and_then(Result::ok);
+            app.reopen_logs(file.as_ref().map(AsFd::as_fd));
         }
     }
 }

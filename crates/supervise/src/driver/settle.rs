@@ -119,6 +119,14 @@ fn go_to_the_background(place: &Place, app: Option<&plan::AppPlan>) -> Result<()
                 .map_err(|error| format!("cannot give away `{}`: {error}", path.display()))?;
         }
     }
+    if let Some((path, app)) = app.and_then(|app| Some((app.log.requests_file.as_ref()?, app))) {
+        // The workers open it, as whom they are then.
+        let failed = |error| format!("cannot open the log `{}`: {error}", path.display());
+        sys::files::open_log(path).map_err(failed)?;
+        if let Ok(Some(who)) = app_credentials(app) {
+            sys::files::chown(path, who.uid, who.gid).map_err(failed)?;
+        }
+    }
     if place.daemon {
         sys::process::daemonise()
             .map_err(|error| format!("cannot go to the background: {error}"))?;

@@ -5,14 +5,19 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use plan::app::{LogFact, LogFormat, LogPiece};
 
-use super::{Entry, LINE_BYTES_MAX, end_line, with_ctime};
+use super::{Entry, LINE_BYTES_MAX, RequestLog, end_line, with_ctime};
 use crate::wsgi::uwsgi_module::with_log_variable;
 
 /// In place of what is not there.
 const NOTHING: &[u8] = b"-";
 
 /// Writes the line of a request. `out` is a buffer to build it in.
-pub fn formatted(out: &mut Vec<u8>, format: &LogFormat, entry: &Entry<'_>) {
+pub fn formatted(
+    out: &mut Vec<u8>,
+    format: &LogFormat,
+    entry: &Entry<'_>,
+    to: Option<&RequestLog>,
+) {
     out.clear();
     for piece in &format.pieces {
         match piece {
@@ -28,7 +33,7 @@ pub fn formatted(out: &mut Vec<u8>, format: &LogFormat, entry: &Entry<'_>) {
             }
         }
     }
-    end_line(out);
+    end_line(out, to);
 }
 
 /// The value of a CGI variable; none if it is missing or empty.
