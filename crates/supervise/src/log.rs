@@ -85,13 +85,5 @@ fn moment() -> String {
 
 /// `Fri Nov 20 19:00:00 2026`, local time.
 pub fn ctime() -> String {
-    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-    const MONTHS: [&str; 12] =
-        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-    let now = clock::local(clock::wall());
-    let day_name = DAYS.get(usize::from(now.weekday)).copied().unwrap_or("???");
-    let month = usize::from(now.month).checked_sub(1).and_then(|month| MONTHS.get(month));
-    let month = month.copied().unwrap_or("???");
-    let LocalTime { year, day, hour, minute, second, .. } = now;
-    format!("{day_name} {month} {day:2} {hour:02}:{minute:02}:{second:02} {year}")
+    clock::local(clock::wall()).ctime()
 }

@@ -75,6 +75,41 @@ pub struct LocalTime {
     pub offset_seconds: i32,
 }
 
+const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+impl LocalTime {
+    /// As ctime(3) writes it: `Fri Nov 20 18:00:00 2026`.
+    pub fn ctime(&self) -> String {
+        let LocalTime { year, day, .. } = self;
+        let weekday = DAYS.get(usize::from(self.weekday)).unwrap_or(&"???");
+        format!("{weekday} {} {day:>2} {} {year}", self.month_name(), self.of_day())
+    }
+
+    /// As access logs have it: `20/Nov/2026:18:00:00 +0000`.
+    pub fn common_log(&self) -> String {
+        let LocalTime { year, day, .. } = self;
+        format!("{day:02}/{}/{year}:{} {}", self.month_name(), self.of_day(), self.zone())
+    }
+
+    /// `18:00:00`
+    pub fn of_day(&self) -> String {
+        format!("{:02}:{:02}:{:02}", self.hour, self.minute, self.second)
+    }
+
+    /// Where that is, in hours and minutes east of UTC: `+0000`.
+    pub fn zone(&self) -> String {
+        let sign = if self.offset_seconds < 0 { '-' } else { '+' };
+        let minutes = self.offset_seconds.unsigned_abs() / 60;
+        format!("{sign}{:02}{:02}", minutes / 60, minutes % 60)
+    }
+
+    fn month_name(&self) -> &'static str {
+        MONTHS.get(usize::from(self.month).wrapping_sub(1)).copied().unwrap_or("???")
+    }
+}
+
 /// `time` in the machine's time zone (`TZ`, `/etc/localtime`).
 pub fn local(time: SystemTime) -> LocalTime {
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -98,6 +133,25 @@ pub fn local(time: SystemTime) -> LocalTime {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_written_as_ctime_and_access_logs_do() {
+        let mut time = LocalTime {
+            year: 2026,
+            month: 11,
+            day: 2,
+            weekday: 1,
+            hour: 8,
+            minute: 5,
+            second: 9,
+            offset_seconds: -12_600,
+        };
+        assert_eq!(time.ctime(), "Mon Nov  2 08:05:09 2026");
+        assert_eq!(time.common_log(), "02/Nov/2026:08:05:09 -0330");
+        (time.month, time.weekday, time.offset_seconds) = (0, 9, 19_800);
+        assert_eq!(time.ctime(), "??? ???  2 08:05:09 2026");
+        assert_eq!(time.zone(), "+0530");
+    }
 
     #[test]
     fn the_monotonic_clock_never_runs_backwards() {

@@ -19,10 +19,6 @@ pub use self::format::formatted;
 /// Longest request line; uWSGI's limit as well.
 const LINE_BYTES_MAX: usize = 4096;
 
-/// As ctime(3) names them.
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-
 /// Facts of a served request that the line shows beside [`Served`].
 pub struct Entry<'a> {
     /// CGI variables, coded.
@@ -202,19 +198,8 @@ fn with_ctime<T>(seconds: u64, with: impl FnOnce(&str) -> T) -> T {
     LAST.with_borrow_mut(|(at, text)| {
         if *at != seconds {
             *at = seconds;
-            *text = ctime(seconds);
+            *text = sys::clock::local(UNIX_EPOCH + Duration::from_secs(seconds)).ctime();
         }
         with(text)
     })
-}
-
-fn ctime(seconds: u64) -> String {
-    const DAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-    let time = sys::clock::local(UNIX_EPOCH + Duration::from_secs(seconds));
-    let day = DAYS.get(usize::from(time.weekday)).unwrap_or(&"???");
-    let month = MONTHS.get(usize::from(time.month).wrapping_sub(1)).unwrap_or(&"???");
-    format!(
-        "{day} {month} {:>2} {:02}:{:02}:{:02} {}",
-        time.day, time.hour, time.minute, time.second, time.year
-    )
 }

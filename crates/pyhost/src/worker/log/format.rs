@@ -88,7 +88,10 @@ fn push_fact(out: &mut Vec<u8>, fact: LogFact, entry: &Entry<'_>) {
         LogFact::Tmicros => started.as_micros(),
         LogFact::Tmsecs => started.as_millis(),
         LogFact::Time => started.as_secs().into(),
-        LogFact::Ltime => return push_local_time(out, started),
+        LogFact::Ltime => {
+            let time = sys::clock::local(UNIX_EPOCH + Duration::from_secs(started.as_secs()));
+            return out.extend_from_slice(time.common_log().as_bytes());
+        }
         LogFact::Ctime => {
             return with_ctime(started.as_secs(), |time| out.extend_from_slice(time.as_bytes()));
         }
@@ -112,25 +115,6 @@ fn push_fact(out: &mut Vec<u8>, fact: LogFact, entry: &Entry<'_>) {
 /// Zero without `/proc`.
 fn memory() -> sys::process::Memory {
     sys::process::memory().unwrap_or(sys::process::Memory { address_space: 0, resident: 0 })
-}
-
-/// `29/Nov/2026:09:30:51 +0000`
-fn push_local_time(out: &mut Vec<u8>, since_1970: Duration) {
-    let time = sys::clock::local(UNIX_EPOCH + Duration::from_secs(since_1970.as_secs()));
-    let month = super::MONTHS.get(usize::from(time.month).wrapping_sub(1)).unwrap_or(&"???");
-    let sign = if time.offset_seconds < 0 { '-' } else { '+' };
-    let minutes = time.offset_seconds.unsigned_abs() / 60;
-    let _ = write!(
-        out,
-        "{:02}/{month}/{}:{:02}:{:02}:{:02} {sign}{:02}{:02}",
-        time.day,
-        time.year,
-        time.hour,
-        time.minute,
-        time.second,
-        minutes / 60,
-        minutes % 60
-    );
 }
 
 #[cfg(test)]
