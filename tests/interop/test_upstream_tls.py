@@ -394,7 +394,10 @@ def test_a_verified_origin_answers_and_any_other_is_a_bad_gateway(machine, ports
 @every_front
 def test_a_certificate_is_shown_to_an_origin_that_wants_one(machine, ports, maker):
     machine.front(maker).ready(ports["port"])
-    assert said(ports, "/nobody/") == 400
+    # The origin closes behind its answer, and the reset that meets what is still being sent can overtake it.
+    refusals = []
+    wait_until(lambda: refusals.append(said(ports, "/nobody/")) or 400 in refusals, what="the origin's own answer")
+    assert set(refusals) <= {400, 502}
     assert said(ports, "/somebody/") == "SUCCESS CN=me"
 
 
