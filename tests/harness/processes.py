@@ -1,6 +1,7 @@
 """Processes that a test starts: each is stopped by pid, and its log is shown when a test fails."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -10,11 +11,25 @@ START_SECONDS = 20
 STOP_SECONDS = 20
 
 
+# Below those that Linux gives to outgoing connections: one of these could take a port between its choice and
+# the server's start.
+PORTS = range(15000, 32000)
+_given = set()
+
+
 def free_port():
-    """A port on 127.0.0.1 that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port on 127.0.0.1 that nobody uses now, and that no one else in this run was given."""
+    for port in random.sample(PORTS, len(PORTS)):
+        if port in _given:
+            continue
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        _given.add(port)
+        return port
+    raise OSError("no port is free")
 
 
 def wait_until(condition, seconds=START_SECONDS, what="condition"):
