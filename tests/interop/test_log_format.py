@@ -31,16 +31,20 @@ SHAPES = {
 HEADERS = [("User-Agent", "tests/1"), ("X-A", 'q"uo\\te'), ("Cookie", "a=b")]
 
 
-def lines(machine, maker, log_format):
-    """What is logged for three requests."""
+def start(machine, maker, *options):
+    """An app with these lines in its ini, once it has answered a request for `/first`; and its port."""
     port = free_port()
     machine.write("app.py", APP)
-    machine.write(
-        "log.ini",
-        f"[uwsgi]\nhttp-socket = 127.0.0.1:{port}\nwsgi-file = app.py\nmaster = true\nlog-format = line:{log_format}\n",
-    )
+    usual = ("[uwsgi]", f"http-socket = 127.0.0.1:{port}", "wsgi-file = app.py", "master = true")
+    machine.write("log.ini", "".join(f"{line}\n" for line in (*usual, *options)))
     process = machine.app(maker, "--ini", "log.ini").ready(port)
-    wait_until(lambda: b"hello" in client.get(port).body, what="the app")
+    wait_until(lambda: b"hello" in client.get(port, "/first").body, what="the app")
+    return process, port
+
+
+def lines(machine, maker, log_format):
+    """What is logged for three requests."""
+    process, port = start(machine, maker, f"log-format = line:{log_format}")
     # Its line comes behind its answer; requests before the app was there have none.
     wait_until(lambda: "line:" in process.log(), what="the first line")
     before = process.log().count("line:")
@@ -70,13 +74,7 @@ def test_what_is_measured_has_the_same_shape(machine, maker):
 def test_a_line_that_is_json_stays_json(machine):
     """The original's does not, which is why people write plugins for it."""
     log_format = '{"uri": "%(uri)", "x": "%(var.HTTP_X_A)", "status": %(status)}'
-    port = free_port()
-    machine.write("app.py", APP)
-    machine.write(
-        "log.ini", f"[uwsgi]\nhttp-socket = 127.0.0.1:{port}\nwsgi-file = app.py\nmaster = true\nlog-format = {log_format}\n"
-    )
-    process = machine.app("ours", "--ini", "log.ini").ready(port)
-    wait_until(lambda: b"hello" in client.get(port).body, what="the app")
+    process, port = start(machine, "ours", f"log-format = {log_format}")
     client.request(port, "GET", '/a?b=c"d', HEADERS)
     wait_until(lambda: "/a?b" in process.log(), what="the line")
     line = next(line for line in process.log().splitlines() if "/a?b" in line)
@@ -94,16 +92,8 @@ def test_a_name_that_nothing_has_is_told_with_its_place(machine):
 
 @pytest.mark.parametrize("maker", MAKERS)
 def test_lines_of_requests_have_a_file_of_their_own(machine, maker):
-    port = free_port()
-    machine.write("app.py", APP)
-    machine.write(
-        "log.ini",
-        f"[uwsgi]\nhttp-socket = 127.0.0.1:{port}\nwsgi-file = app.py\nmaster = true\nlog-format = line:%(uri)\n"
-        f"logger = file:{machine.project}/app.log\nreq-logger = file:{machine.project}/requests.log\n",
-    )
-    process = machine.app(maker, "--ini", "log.ini").ready(port)
     requests, rest = machine.project / "requests.log", machine.project / "app.log"
-    wait_until(lambda: b"hello" in client.get(port, "/first").body, what="the app")
+    process, _ = start(machine, maker, "log-format = line:%(uri)", f"logger = file:{rest}", f"req-logger = file:{requests}")
     # The original makes its files with their first lines.
     wait_until(lambda: requests.exists() and "line:/first" in requests.read_text(), what="the line")
     wait_until(lambda: rest.exists() and "spawned uWSGI worker 1" in rest.read_text(), what="the other lines")
@@ -112,16 +102,8 @@ def test_lines_of_requests_have_a_file_of_their_own(machine, maker):
 
 def test_renamed_files_of_request_lines_are_left_at_usr1(machine):
     """Without a file of the master's own, too."""
-    port = free_port()
-    machine.write("app.py", APP)
-    machine.write(
-        "log.ini",
-        f"[uwsgi]\nhttp-socket = 127.0.0.1:{port}\nwsgi-file = app.py\nmaster = true\nprocesses = 2\n"
-        f"req-logger = file:{machine.project}/requests.log\n",
-    )
-    process = machine.app("ours", "--ini", "log.ini").ready(port)
     requests = machine.project / "requests.log"
-    wait_until(lambda: b"hello" in client.get(port, "/first").body, what="the app")
+    process, port = start(machine, "ours", "processes = 2", f"req-logger = file:{requests}")
     wait_until(lambda: "/first" in requests.read_text(), what="the line")
     requests.rename(machine.project / "requests.log.1")
     process.send(signal.SIGUSR1)

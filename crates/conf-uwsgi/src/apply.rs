@@ -25,10 +25,11 @@ pub fn expand_all(collector: &mut Collector<'_>) {
     for (index, (value, gaps)) in expanded.into_iter().enumerate() {
         let Some(option) = collector.given.get_mut(index) else { continue };
         option.value = value;
-        let (at, acts) = (option.value_at, acts(option));
-        let for_later = |gap: &Gap| is_template(option) && matches!(gap, Gap::OptionNotGiven(_));
-        let gaps: Vec<Gap> = gaps.into_iter().filter(|gap| !for_later(gap)).collect();
+        let (at, acts, is_template) = (option.value_at, acts(option), is_template(option));
         for gap in gaps {
+            if is_template && matches!(gap, Gap::OptionNotGiven(_)) {
+                continue;
+            }
             tell_gap(collector, gap, at, acts, &names);
         }
     }

@@ -7,6 +7,7 @@ use std::path::Path;
 use plan::front::LogLevel;
 use sys::clock::monotonic_ms;
 use sys::signals::SignalReader;
+use sys::users::Credentials;
 
 use super::app::{AppSide, settings};
 use super::front::{self, FrontSide, failed};
@@ -107,25 +108,15 @@ fn prepare_process(place: &Place) -> Result<(), String> {
 /// Background and log files: after the sockets are open, so that their errors reach the terminal.
 fn go_to_the_background(place: &Place, app: Option<&plan::AppPlan>) -> Result<(), String> {
     let log = place.log.as_deref();
+    // The names were looked up for the sockets already.
+    let owner = app.and_then(|plan| app_credentials(plan).ok().flatten());
     if let Some(path) = log {
         // Opened once before the fork, for the error's sake.
-        let opened = sys::files::open_log(path);
-        opened.map_err(|error| format!("cannot open the log `{}`: {error}", path.display()))?;
-        if let Some(who) = app.filter(|_| place.log_after_drop).and_then(|plan| {
-            // The names were looked up for the sockets already.
-            app_credentials(plan).ok().flatten()
-        }) {
-            sys::files::chown(path, who.uid, who.gid)
-                .map_err(|error| format!("cannot give away `{}`: {error}", path.display()))?;
-        }
+        try_log(path, owner.as_ref().filter(|_| place.log_after_drop))?;
     }
-    if let Some((path, app)) = app.and_then(|app| Some((app.log.requests_file.as_ref()?, app))) {
+    if let Some(path) = app.and_then(|plan| plan.log.requests_file.as_deref()) {
         // The workers open it, as whom they are then.
-        let failed = |error| format!("cannot open the log `{}`: {error}", path.display());
-        sys::files::open_log(path).map_err(failed)?;
-        if let Ok(Some(who)) = app_credentials(app) {
-            sys::files::chown(path, who.uid, who.gid).map_err(failed)?;
-        }
+        try_log(path, owner.as_ref())?;
     }
     if place.daemon {
         sys::process::daemonise()
@@ -138,6 +129,17 @@ fn go_to_the_background(place: &Place, app: Option<&plan::AppPlan>) -> Result<()
         redirect(path, &[2]).map_err(|error| failed("open()", path, &error))?;
     }
     Ok(())
+}
+
+/// Whether a log file can be opened; gives it to `owner`, if there is one.
+fn try_log(path: &Path, owner: Option<&Credentials>) -> Result<(), String> {
+    sys::files::open_log(path)
+        .map_err(|error| format!("cannot open the log `{}`: {error}", path.display()))?;
+    match owner {
+        Some(who) => sys::files::chown(path, who.uid, who.gid)
+            .map_err(|error| format!("cannot give away `{}`: {error}", path.display())),
+        None => Ok(()),
+    }
 }
 
 /// Puts a log file in the place of standard descriptors.
